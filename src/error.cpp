@@ -1,0 +1,86 @@
+#include <netring_asio/error.hpp>
+
+#include <boost/system/errc.hpp>
+
+#include <string>
+
+namespace netring_asio {
+namespace {
+
+namespace errc = boost::system::errc;
+
+struct description {
+    errc::errc_t condition;
+    char const* message;
+};
+
+description describe(int value) noexcept {
+    switch (static_cast<error>(value)) {
+    case error::operation_in_progress:
+        return {errc::operation_in_progress,
+                "an operation of this direction is pending on the object; await or cancel it first"};
+    case error::not_open:
+        return {errc::bad_file_descriptor, "the object is not open; call open() first"};
+    case error::already_open:
+        return {errc::already_connected, "the object is open; call close() first"};
+    case error::missing_privilege:
+        return {errc::operation_not_permitted,
+                "packet sockets need CAP_NET_RAW: run as root, 'setcap cap_net_raw+ep PROGRAM', or in 'unshare -Urn'"};
+    case error::no_such_interface:
+        return {errc::no_such_device, "no such interface in this network namespace; 'ip link' lists them"};
+    case error::interface_down:
+        return {errc::network_down, "the interface went down; receiving goes on when it is up again"};
+    case error::interface_removed:
+        return {errc::no_such_device, "the interface was removed; close and open again"};
+    case error::no_such_namespace:
+        return {errc::no_such_file_or_directory, "no such network namespace; 'ip netns list' lists the named ones"};
+    case error::invalid_ring_geometry:
+        return {errc::invalid_argument,
+                "the block size must be a multiple of the page size, and block size times count at most 4 GiB"};
+    case error::invalid_option:
+        return {errc::invalid_argument, "an option is outside its documented range"};
+    case error::conflicting_options:
+        return {errc::invalid_argument, "two options exclude one another"};
+    case error::unsupported_option:
+        return {errc::operation_not_supported, "the running kernel or the device does not support an option"};
+    case error::no_ring_memory:
+        return {errc::not_enough_memory, "no memory for the smallest ring allowed; ask for fewer or smaller blocks"};
+    case error::bad_filter:
+        return {errc::invalid_argument, "the filter expression does not compile; see pcap-filter(7)"};
+    case error::filter_too_long:
+        return {errc::value_too_large, "the filter has more instructions than the kernel takes (4096); simplify it"};
+    case error::fanout_conflict:
+        return {errc::address_in_use,
+                "the fanout group exists with another mode, flags, protocol or device; use another id or a unique one"};
+    case error::bad_capture_file:
+        return {errc::bad_message, "not a pcap or pcapng file, or a damaged one"};
+    case error::truncated_capture_file:
+        return {errc::bad_message, "the capture file ends within a packet; everything before it was read"};
+    case error::unsupported_link_type:
+        return {errc::not_supported, "this link type cannot be decoded or written"};
+    case error::frame_too_long:
+        return {errc::message_size, "the frame is longer than the device or the ring takes"};
+    case error::frame_too_short:
+        return {errc::message_size, "the frame is shorter than its link header"};
+    case error::timed_out:
+        return {errc::timed_out, "the time limit of a synchronous operation was reached"};
+    }
+    return {errc::invalid_argument, "unknown netring_asio error"};
+}
+
+struct category final : boost::system::error_category {
+    char const* name() const noexcept override { return "netring_asio"; }
+    std::string message(int value) const override { return describe(value).message; }
+    boost::system::error_condition default_error_condition(int value) const noexcept override {
+        return errc::make_error_condition(describe(value).condition);
+    }
+};
+
+} // namespace
+
+boost::system::error_category const& error_category() noexcept {
+    static category const instance;
+    return instance;
+}
+
+} // namespace netring_asio
