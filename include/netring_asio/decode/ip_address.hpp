@@ -1,0 +1,44 @@
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <cstring>
+#include <iosfwd>
+#include <string>
+
+namespace netring_asio::decode {
+
+/// An IPv4 or IPv6 address in network byte order; an IPv4 address is kept as an IPv4-mapped one (RFC 4291, 2.5.5.2).
+///
+/// Sixteen bytes without padding, so that addresses can be hashed and compared as bytes.
+struct ip_address {
+    std::array<std::uint8_t, 16> bytes{};
+
+    static ip_address from_v4(void const* four_bytes) noexcept {
+        ip_address result;
+        result.bytes[10] = result.bytes[11] = 0xff;
+        std::memcpy(result.bytes.data() + 12, four_bytes, 4);
+        return result;
+    }
+    static ip_address from_v6(void const* sixteen_bytes) noexcept {
+        ip_address result;
+        std::memcpy(result.bytes.data(), sixteen_bytes, 16);
+        return result;
+    }
+
+    /// An IPv4 address, or an IPv6 address that stands for one.
+    bool is_v4_mapped() const noexcept {
+        static constexpr std::uint8_t prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+        return std::memcmp(bytes.data(), prefix, sizeof prefix) == 0;
+    }
+
+    /// The text of RFC 5952; mapped addresses in dotted form where `version` is 4.
+    std::string to_string(int version) const;
+    std::string to_string() const { return to_string(is_v4_mapped() ? 4 : 6); }
+
+    friend auto operator<=>(ip_address const&, ip_address const&) = default;
+    friend std::ostream& operator<<(std::ostream& out, ip_address const& address);
+};
+
+} // namespace netring_asio::decode
