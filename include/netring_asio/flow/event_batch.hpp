@@ -1,0 +1,83 @@
+#pragma once
+
+#include <netring_asio/flow/detail/event_pool.hpp>
+#include <netring_asio/flow/event.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace netring_asio::flow {
+
+/// Events that came together, oldest first.
+///
+/// Move-only. Its storage goes back to the stream that filled it when it is destroyed, assigned to or reset.
+///
+/// @par Lifetime
+/// May outlive the stream and the `io_context`; the events are plain values.
+///
+/// @par Thread safety
+/// Distinct objects: safe, also where they came from one stream. Shared objects: unsafe.
+template <class Key>
+class basic_event_batch {
+public:
+    using value_type = basic_event<Key>;
+    using const_iterator = value_type const*;
+    using iterator = const_iterator;
+
+    basic_event_batch() noexcept = default;
+
+    /// A batch of events of your own.
+    explicit basic_event_batch(std::vector<value_type> events, std::uint64_t dropped = 0) noexcept
+        : events_{std::move(events)}
+        , dropped_{dropped} {}
+
+    /// A batch whose storage goes back to a pool.
+    basic_event_batch(std::vector<value_type> events, std::shared_ptr<detail::event_pool<Key>> pool,
+                      std::uint64_t dropped = 0) noexcept
+        : events_{std::move(events)}
+        , pool_{std::move(pool)}
+        , dropped_{dropped} {}
+
+    basic_event_batch(basic_event_batch&& other) noexcept
+        : events_{std::exchange(other.events_, {})}
+        , pool_{std::move(other.pool_)}
+        , dropped_{std::exchange(other.dropped_, 0)} {}
+
+    basic_event_batch& operator=(basic_event_batch&& other) noexcept {
+        basic_event_batch moved{std::move(other)};
+        std::swap(events_, moved.events_);
+        std::swap(pool_, moved.pool_);
+        std::swap(dropped_, moved.dropped_);
+        return *this;
+    }
+
+    ~basic_event_batch() {
+        if (pool_)
+            pool_->give_back(std::move(events_));
+    }
+
+    /// Gives the storage back; the batch is empty afterwards.
+    void reset() noexcept { basic_event_batch{std::move(*this)}; }
+
+    std::size_t size() const noexcept { return events_.size(); }
+    bool empty() const noexcept { return events_.empty(); }
+    value_type const& operator[](std::size_t i) const noexcept { return events_[i]; }
+    const_iterator begin() const noexcept { return events_.data(); }
+    const_iterator end() const noexcept { return events_.data() + events_.size(); }
+
+    /// Events lost before this batch because their consumer was too slow; always 0 where the stream is pulled.
+    std::uint64_t dropped() const noexcept { return dropped_; }
+
+private:
+    std::vector<value_type> events_;
+    std::shared_ptr<detail::event_pool<Key>> pool_;
+    std::uint64_t dropped_ = 0;
+};
+
+using event_batch = basic_event_batch<five_tuple_key>;
+
+} // namespace netring_asio::flow

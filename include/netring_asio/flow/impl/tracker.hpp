@@ -1,0 +1,350 @@
+#pragma once
+
+#include <algorithm>
+#include <random>
+
+namespace netring_asio::flow {
+
+template <extractor Extractor>
+struct tracker<Extractor>::group {
+    std::array<decode::headers, group_size> headers;
+    std::array<std::optional<extracted<key_type>>, group_size> found;
+    std::array<std::uint32_t, group_size> hash;
+    std::array<std::uint32_t, group_size> candidate;
+    std::array<clock_source, group_size> clock;
+    std::size_t size = 0;
+};
+
+namespace detail {
+
+inline constexpr std::int64_t tick_nanoseconds = std::int64_t{1} << 26;
+
+inline std::uint64_t tick_of(timestamp time) noexcept {
+    auto const count = time.time_since_epoch().count();
+    return count <= 0 ? 0 : static_cast<std::uint64_t>(count / tick_nanoseconds);
+}
+
+} // namespace detail
+
+template <extractor Extractor>
+tracker<Extractor>::tracker(Extractor extract, tracker_options const& options)
+    : extract_{std::move(extract)}
+    , options_{options}
+    , decoder_{options.decoding()}
+    , clock_{options.max_clock_jump(), options.max_live_clock_jump()}
+    , seed_{(static_cast<std::uint64_t>(std::random_device{}()) << 32) | std::random_device{}()}
+    , records_{std::clamp<std::size_t>(options.max_flows(), 1, std::size_t{1} << 31)} {}
+
+template <extractor Extractor>
+template <std::ranges::input_range Packets>
+void tracker<Extractor>::track_range(Packets const& packets, event_list& events) {
+    group g;
+    for (packet_view const& packet : packets) {
+        auto const i = g.size++;
+        g.clock[i] = packet.clock;
+        decoder_(packet, g.headers[i]);
+        g.found[i] = extract_(g.headers[i]);
+        if (g.found[i]) {
+            g.hash[i] = static_cast<std::uint32_t>(detail::hash_key(g.found[i]->key, seed_));
+            index_.prefetch(g.hash[i]);
+        }
+        if (g.size == group_size)
+            process(g, events);
+    }
+    process(g, events);
+}
+
+template <extractor Extractor>
+void tracker<Extractor>::process(group& g, event_list& events) {
+    // A first look by hash alone, to have the record on its way; the key is compared when it has come.
+    for (std::size_t i = 0; i != g.size; ++i) {
+        if (!g.found[i])
+            continue;
+        g.candidate[i] = index_.find(g.hash[i], [](std::uint32_t) { return true; });
+        if (g.candidate[i] != none)
+            records_.prefetch(g.candidate[i]);
+    }
+    for (std::size_t i = 0; i != g.size; ++i)
+        update(g, i, events);
+    g.size = 0;
+}
+
+template <extractor Extractor>
+void tracker<Extractor>::update(group& g, std::size_t i, event_list& events) {
+    auto const& h = g.headers[i];
+    auto const first = !clock_.now();
+    auto const now = clock_.observe(h.time, g.clock[i]);
+    if (first)
+        wheel_.start(detail::tick_of(now));
+    else
+        expire(now, events);
+    ++statistics_.packets;
+    if (!g.found[i]) {
+        ++statistics_.unmatched;
+        return;
+    }
+    if (h.is_later_fragment()) {
+        ++statistics_.unattributed_fragments;
+        return;
+    }
+
+    auto const& [key, way] = *g.found[i];
+    auto at = g.candidate[i];
+    // An earlier packet of the group may have ended the candidate's flow.
+    if (at == none || !records_[at].live || !(records_[at].key == key))
+        at = find(key, g.hash[i]);
+    if (at != none && deadline(records_[at]) <= now) {
+        end(at, end_reason::idle, now, events);
+        at = find(key, g.hash[i]);
+    }
+    if (at != none && h.has_tcp && records_[at].is_tcp &&
+        records_[at].tcp.is_new_attempt(h, way == records_[at].orientation ? 0 : 1)) {
+        if (!records_[at].ended)
+            tell(event_kind::ended, end_reason::reused, records_[at], now, events);
+        remove(at, now, events);
+        at = none;
+    }
+    if (at == none)
+        at = create(g, i, now, events);
+
+    auto& r = records_[at];
+    std::size_t const side = way == r.orientation ? 0 : 1;
+    if (r.resumed) {
+        r.resumed = false;
+        r.id = next_id_++;
+        r.begun = now;
+        r.stats.first_time = h.time;
+        tell(event_kind::started, end_reason::none, r, now, events);
+        ++statistics_.started;
+        ++statistics_.flows;
+    }
+    auto& d = side == 0 ? r.stats.forward : r.stats.reverse;
+    if (r.ended && r.stats.packets() == 0)
+        r.stats.first_time = h.time;
+    r.stats.last_time = h.time;
+    ++d.packets;
+    d.wire_bytes += h.wire_length;
+    d.ip_bytes += h.ip_length;
+    d.payload_bytes += h.payload_length;
+    d.tcp_flags |= h.tcp_flags;
+    if (r.ended)
+        return;
+    r.last_seen = now;
+
+    if (h.has_tcp) {
+        auto const was_closing = r.tcp.closing();
+        switch (r.tcp.update(h, side)) {
+        case detail::tcp_connection::outcome::none:
+            if (!was_closing && r.tcp.closing())
+                link_timer(at, r);
+            break;
+        case detail::tcp_connection::outcome::established:
+            r.established = true;
+            tell(event_kind::established, end_reason::none, r, now, events);
+            break;
+        case detail::tcp_connection::outcome::closed:
+            return remember(at, end_reason::fin, now, events);
+        case detail::tcp_connection::outcome::reset:
+            return remember(at, end_reason::rst, now, events);
+        }
+    } else if (!r.established && side == 1) {
+        r.established = true;
+        tell(event_kind::established, end_reason::none, r, now, events);
+    }
+    classify(at, r);
+}
+
+template <extractor Extractor>
+std::uint32_t tracker<Extractor>::create(group& g, std::size_t i, timestamp now, event_list& events) {
+    if (records_.full())
+        evict(now, events);
+    auto const& h = g.headers[i];
+    auto const& [key, way] = *g.found[i];
+    auto const at = records_.allocate();
+    auto& r = records_[at];
+    r = {};
+    r.key = key;
+    r.live = true;
+    r.hash = g.hash[i];
+    // Who answers a SYN that was not seen is not who began.
+    constexpr auto syn_ack = decode::tcp_flag::syn | decode::tcp_flag::ack;
+    r.orientation = h.has_tcp && (h.tcp_flags & syn_ack) == syn_ack ? opposite(way) : way;
+    r.is_tcp = h.has_tcp;
+    r.last_seen = r.begun = now;
+    r.stats.first_time = r.stats.last_time = h.time;
+    r.id = next_id_++;
+    index_.insert(r.hash, at);
+    records_.append(at, detail::eviction_class::one_sided, now);
+    link_timer(at, r);
+    ++statistics_.started;
+    ++statistics_.flows;
+    tell(event_kind::started, end_reason::none, r, now, events);
+    return at;
+}
+
+template <extractor Extractor>
+void tracker<Extractor>::tell(event_kind kind, end_reason reason, record const& r, timestamp now, event_list& events) {
+    events.push_back({kind, reason, r.orientation, r.key, r.id, now, r.stats});
+    if (kind == event_kind::ended) {
+        ++statistics_.ended;
+        --statistics_.flows;
+    }
+}
+
+// The end of whatever the timer or the input's end found.
+template <extractor Extractor>
+void tracker<Extractor>::end(std::uint32_t at, end_reason reason, timestamp now, event_list& events) {
+    auto& r = records_[at];
+    if (!r.ended && !r.resumed) {
+        if (reason == end_reason::idle && now < idle_deadline(r)) {
+            tell(event_kind::ended, end_reason::active_timeout, r, now, events);
+            r.stats = {};
+            r.resumed = true;
+            r.begun = now;
+            link_timer(at, r);
+            return;
+        }
+        // Both sides said that they were done; that the last acknowledgment was missed does not matter.
+        if (reason == end_reason::idle && r.is_tcp && r.tcp.closing())
+            reason = end_reason::fin;
+        tell(event_kind::ended, reason, r, now, events);
+    }
+    remove(at, now, events);
+}
+
+template <extractor Extractor>
+void tracker<Extractor>::remember(std::uint32_t at, end_reason reason, timestamp now, event_list& events) {
+    auto& r = records_[at];
+    tell(event_kind::ended, reason, r, now, events);
+    r.ended = true;
+    ++statistics_.remembered;
+    r.stats = {};
+    link_timer(at, r);
+    classify(at, r);
+}
+
+template <extractor Extractor>
+void tracker<Extractor>::remove(std::uint32_t at, timestamp now, event_list& events) {
+    auto& r = records_[at];
+    if (r.ended) {
+        if (r.stats.packets() != 0)
+            tell(event_kind::late, end_reason::none, r, now, events);
+        --statistics_.remembered;
+    }
+    r.live = false;
+    index_.erase(r.hash, at);
+    wheel_.unlink(at, [this](std::uint32_t n) -> auto& { return records_[n].timer; });
+    records_.unlink(at);
+    records_.free(at);
+}
+
+template <extractor Extractor>
+timestamp tracker<Extractor>::idle_deadline(record const& r) const noexcept {
+    if (r.ended)
+        return r.last_seen + options_.linger();
+    if (r.is_tcp)
+        return r.last_seen + (r.tcp.unanswered() ? options_.unanswered_timeout()
+                              : r.tcp.closing()  ? options_.linger()
+                                                 : options_.tcp_timeout());
+    if constexpr (requires { r.key.protocol; })
+        if (r.key.protocol == decode::protocol::udp)
+            return r.last_seen + options_.udp_timeout();
+    return r.last_seen + options_.other_timeout();
+}
+
+template <extractor Extractor>
+timestamp tracker<Extractor>::deadline(record const& r) const noexcept {
+    auto const idle = idle_deadline(r);
+    auto const active = options_.active_timeout();
+    return active.count() == 0 || r.ended || r.resumed ? idle : std::min(idle, r.begun + active);
+}
+
+template <extractor Extractor>
+void tracker<Extractor>::link_timer(std::uint32_t at, record& r) noexcept {
+    auto const links = [this](std::uint32_t n) -> auto& { return records_[n].timer; };
+    wheel_.unlink(at, links);
+    wheel_.link(at, detail::tick_of(deadline(r)), links);
+}
+
+template <extractor Extractor>
+void tracker<Extractor>::classify(std::uint32_t at, record& r) noexcept {
+    using detail::eviction_class;
+    auto const rank = r.ended                                                        ? eviction_class::ended
+                      : r.is_tcp && r.tcp.unanswered()                               ? eviction_class::unanswered
+                      : r.stats.forward.packets == 0 || r.stats.reverse.packets == 0 ? eviction_class::one_sided
+                                                                                     : eviction_class::answered;
+    if (rank == r.rank)
+        return;
+    records_.unlink(at);
+    records_.append(at, rank, r.last_seen);
+    if (rank == eviction_class::unanswered) // waits for less than the timer that was set before
+        link_timer(at, r);
+}
+
+template <extractor Extractor>
+void tracker<Extractor>::expire(timestamp now, event_list& events) {
+    auto const limit = detail::tick_of(now);
+    if (limit <= wheel_.now()) [[likely]]
+        return;
+    for (auto tick = wheel_.next(limit); tick < limit; tick = wheel_.next(limit)) {
+        wheel_.advance(tick);
+        for (auto at = wheel_.first(tick); at != none; at = wheel_.first(tick)) {
+            auto& r = records_[at];
+            if (deadline(r) <= now)
+                end(at, end_reason::idle, now, events);
+            else
+                link_timer(at, r);
+        }
+    }
+    wheel_.advance(limit);
+}
+
+template <extractor Extractor>
+void tracker<Extractor>::evict(timestamp now, event_list& events) {
+    auto const at = records_.victim(now);
+    if (!records_[at].ended && !records_[at].resumed) {
+        tell(event_kind::ended, end_reason::evicted, records_[at], now, events);
+        ++statistics_.evicted;
+    }
+    remove(at, now, events);
+}
+
+template <extractor Extractor>
+void tracker<Extractor>::advance(timestamp now, event_list& events) {
+    clock_.idle_until(now);
+    if (clock_.now())
+        expire(*clock_.now(), events);
+}
+
+template <extractor Extractor>
+bool tracker<Extractor>::flush(event_list& events, std::size_t limit) {
+    auto const now = clock_.now().value_or(timestamp{});
+    for (std::size_t c = 0; c != detail::eviction_classes; ++c)
+        for (; limit != 0; --limit) {
+            auto const at = records_.oldest(static_cast<detail::eviction_class>(c));
+            if (at == none)
+                break;
+            end(at, end_reason::flushed, now, events);
+        }
+    return records_.size() != 0;
+}
+
+template <extractor Extractor>
+std::optional<timestamp> tracker<Extractor>::next_expiry() const noexcept {
+    if (records_.size() == 0)
+        return std::nullopt;
+    auto const tick = wheel_.next(wheel_.now() + detail::timer_wheel::buckets);
+    return timestamp{std::chrono::nanoseconds{static_cast<std::int64_t>(tick + 1) * detail::tick_nanoseconds}};
+}
+
+template <extractor Extractor>
+tracker_statistics tracker<Extractor>::statistics() const noexcept {
+    auto result = statistics_;
+    result.doubted_stamps = clock_.doubts();
+    result.clock_jumps = clock_.jumps();
+    return result;
+}
+
+extern template class tracker<five_tuple>;
+
+} // namespace netring_asio::flow

@@ -1,0 +1,127 @@
+#pragma once
+
+#include <netring_asio/decode/decoder.hpp>
+#include <netring_asio/flow/detail/hash_bytes.hpp>
+#include <netring_asio/flow/detail/hash_index.hpp>
+#include <netring_asio/flow/detail/record_slab.hpp>
+#include <netring_asio/flow/detail/tcp_connection.hpp>
+#include <netring_asio/flow/detail/timer_wheel.hpp>
+#include <netring_asio/flow/event.hpp>
+#include <netring_asio/flow/packet_clock.hpp>
+#include <netring_asio/flow/tracker_options.hpp>
+#include <netring_asio/packet/packet_batch.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <ranges>
+#include <span>
+#include <vector>
+
+namespace netring_asio::flow {
+
+/// Counters of a tracker. All but `flows` only grow.
+struct tracker_statistics {
+    std::uint64_t flows = 0;      ///< in the table now, without those that have ended
+    std::uint64_t remembered = 0; ///< ended, and remembered for stragglers
+    std::uint64_t started = 0;
+    std::uint64_t ended = 0;
+    std::uint64_t evicted = 0; ///< of those that ended
+    std::uint64_t packets = 0;
+    std::uint64_t unmatched = 0;              ///< packets that the extractor gave no key
+    std::uint64_t unattributed_fragments = 0; ///< later fragments whose first one was not seen
+    std::uint64_t doubted_stamps = 0;         ///< see `packet_clock`
+    std::uint64_t clock_jumps = 0;            ///< see `packet_clock`
+};
+
+/// Follows flows: takes packets in and gives events out.
+///
+/// Works on a group of packets at a time, so that the memory of one is fetched while another is worked on. How the
+/// packets are cut into batches changes nothing but the moment at which events come out.
+///
+/// Time is packet time (see `packet_clock`); a flow's timeout is noticed within 70 ms of it. A full table evicts first
+/// what has ended, then unanswered attempts, then flows seen in one direction only, then the rest; within each the one
+/// that was not used for longest, looking at no more than a few of them.
+///
+/// @par Thread safety
+/// Distinct objects: safe. Shared objects: unsafe.
+template <extractor Extractor>
+class tracker {
+public:
+    using extractor_type = Extractor;
+    using key_type = typename Extractor::key_type;
+    using event_type = basic_event<key_type>;
+    using event_list = std::vector<event_type>;
+
+    explicit tracker(Extractor extract = Extractor{}, tracker_options const& options = tracker_options{});
+
+    /// Takes packets in, in the order in which they were captured, and appends what happened to `events`.
+    void track(packet_batch const& packets, event_list& events) { track_range(packets, events); }
+    void track(std::span<packet_view const> packets, event_list& events) { track_range(packets, events); }
+
+    /// No packet came until `now`: appends what expired.
+    void advance(timestamp now, event_list& events);
+
+    /// So much time passed by a steady clock since the last packet. Widens what the next stamp may jump by.
+    void pass(std::chrono::nanoseconds elapsed) noexcept { clock_.pass(elapsed); }
+
+    /// Ends flows because the input ended, about `limit` at a time; returns whether some are left.
+    bool flush(event_list& events, std::size_t limit = 4096);
+
+    /// The time of the last packet, or of `advance` if that was later; nothing before the first packet.
+    std::optional<timestamp> now() const noexcept { return clock_.now(); }
+    /// When `advance` is worth calling next if no packet comes; nothing if no flow is left.
+    std::optional<timestamp> next_expiry() const noexcept;
+
+    tracker_statistics statistics() const noexcept;
+    tracker_options const& options() const noexcept { return options_; }
+    Extractor const& extract() const noexcept { return extract_; }
+
+private:
+    static constexpr std::size_t group_size = 32;
+    static constexpr std::uint32_t none = 0xffffffff;
+
+    using record = detail::record<key_type>;
+    struct group;
+
+    template <std::ranges::input_range Packets>
+    void track_range(Packets const& packets, event_list& events);
+    void process(group& packets, event_list& events);
+    void update(group& packets, std::size_t i, event_list& events);
+
+    std::uint32_t find(key_type const& key, std::uint32_t hash) const noexcept {
+        return index_.find(hash, [&](std::uint32_t at) { return records_[at].key == key; });
+    }
+    std::uint32_t create(group& packets, std::size_t i, timestamp now, event_list& events);
+    void end(std::uint32_t at, end_reason reason, timestamp now, event_list& events);
+    void remember(std::uint32_t at, end_reason reason, timestamp now, event_list& events);
+    void remove(std::uint32_t at, timestamp now, event_list& events);
+    void expire(timestamp now, event_list& events);
+    void evict(timestamp now, event_list& events);
+    void tell(event_kind kind, end_reason reason, record const& r, timestamp now, event_list& events);
+    void classify(std::uint32_t at, record& r) noexcept;
+    void link_timer(std::uint32_t at, record& r) noexcept;
+    timestamp idle_deadline(record const& r) const noexcept;
+    timestamp deadline(record const& r) const noexcept;
+
+    Extractor extract_;
+    tracker_options options_;
+    decode::decoder decoder_;
+    packet_clock clock_;
+    std::uint64_t seed_;
+    detail::hash_index index_;
+    detail::record_slab<record> records_;
+    detail::timer_wheel wheel_;
+    std::uint64_t next_id_ = 1;
+    tracker_statistics statistics_;
+};
+
+template <class Extractor>
+tracker(Extractor) -> tracker<Extractor>;
+template <class Extractor>
+tracker(Extractor, tracker_options) -> tracker<Extractor>;
+
+} // namespace netring_asio::flow
+
+#include <netring_asio/flow/impl/tracker.hpp>

@@ -1,0 +1,373 @@
+#include "decode/craft.hpp"
+#include <netring_asio/flow/event_batch.hpp>
+#include <netring_asio/flow/tracker.hpp>
+
+#include <boost/test/unit_test.hpp>
+
+#include <deque>
+#include <map>
+#include <random>
+#include <sstream>
+#include <tuple>
+
+namespace nr = netring_asio;
+namespace flow = netring_asio::flow;
+using flow::end_reason;
+using flow::event_kind;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr nr::timestamp epoch{std::chrono::seconds{1'700'000'000}};
+constexpr unsigned fin = 1;
+constexpr unsigned syn = 2;
+constexpr unsigned rst = 4;
+constexpr unsigned ack = 16;
+
+/// Packets with their bytes, in time order as they were added.
+struct traffic {
+    void add(std::chrono::nanoseconds at, test::craft frame) {
+        frames.push_back(std::move(frame));
+        views.push_back(frames.back().view());
+        views.back().time = epoch + at;
+    }
+    void tcp(std::chrono::nanoseconds at, bool from_client, unsigned flags, std::uint32_t sequence,
+             std::uint32_t acknowledgment = 0, std::size_t payload = 0, unsigned client_port = 40000) {
+        test::craft frame{payload};
+        if (from_client)
+            frame.tcp(client_port, 80, flags, sequence, acknowledgment).ipv4("10.0.0.9", "10.0.0.2", 6);
+        else
+            frame.tcp(80, client_port, flags, sequence, acknowledgment).ipv4("10.0.0.2", "10.0.0.9", 6);
+        add(at, frame.ethernet(0x0800));
+    }
+    void udp(std::chrono::nanoseconds at, bool from_client, unsigned client_port = 40000) {
+        test::craft frame{20};
+        if (from_client)
+            frame.udp(client_port, 53).ipv4("10.0.0.9", "10.0.0.2", 17);
+        else
+            frame.udp(53, client_port).ipv4("10.0.0.2", "10.0.0.9", 17);
+        add(at, frame.ethernet(0x0800));
+    }
+    void handshake(std::chrono::nanoseconds at, unsigned client_port = 40000) {
+        tcp(at, true, syn, 100, 0, 0, client_port);
+        tcp(at + 1ms, false, syn | ack, 500, 101, 0, client_port);
+        tcp(at + 2ms, true, ack, 101, 501, 0, client_port);
+    }
+
+    std::deque<test::craft> frames;
+    std::vector<nr::packet_view> views;
+};
+
+using told = std::vector<std::string>;
+
+told short_form(std::vector<flow::event> const& events) {
+    told result;
+    for (auto const& e : events) {
+        std::ostringstream out;
+        out << e.kind;
+        if (e.reason != end_reason::none)
+            out << ' ' << e.reason;
+        result.push_back(out.str());
+    }
+    return result;
+}
+
+/// 32-bit numbers, whatever the library's engine calls its result.
+struct random_numbers {
+    std::uint32_t operator()() { return static_cast<std::uint32_t>(engine()); }
+    std::mt19937 engine;
+};
+
+struct run {
+    explicit run(traffic const& t, flow::tracker_options const& options = flow::tracker_options{})
+        : tracker{flow::five_tuple{}, options} {
+        tracker.track(t.views, events);
+    }
+    told kinds() const { return short_form(events); }
+    flow::tracker<flow::five_tuple> tracker;
+    std::vector<flow::event> events;
+};
+
+void check(told const& got, told const& expected) { BOOST_TEST(got == expected, boost::test_tools::per_element()); }
+
+} // namespace
+
+BOOST_AUTO_TEST_CASE(a_connection_from_syn_to_fin) {
+    traffic t;
+    t.handshake(0s);
+    t.tcp(10ms, true, ack, 101, 501, 30);
+    t.tcp(20ms, false, ack, 501, 131, 700);
+    t.tcp(30ms, true, fin | ack, 131, 1201);
+    t.tcp(40ms, false, fin | ack, 1201, 132);
+    t.tcp(50ms, true, ack, 132, 1202);
+    run r{t};
+    check(r.kinds(), {"started", "established", "ended fin"});
+    auto const& e = r.events.back();
+    BOOST_TEST(e.initiator().port == 40000);
+    BOOST_TEST(e.responder().port == 80);
+    BOOST_TEST(e.stats.forward.packets == 5u);
+    BOOST_TEST(e.stats.reverse.packets == 3u);
+    BOOST_TEST(e.stats.forward.payload_bytes == 30u);
+    BOOST_TEST(e.stats.reverse.payload_bytes == 700u);
+    BOOST_TEST(e.stats.forward.ip_bytes == 5u * 40 + 30);
+    BOOST_TEST(e.stats.forward.wire_bytes == 5u * 54 + 30);
+    BOOST_TEST(e.stats.forward.tcp_flags == (syn | fin | ack));
+    BOOST_TEST((e.stats.first_time == epoch));
+    BOOST_TEST((e.stats.last_time == epoch + 50ms));
+    BOOST_TEST(r.events[0].flow_id == e.flow_id);
+    std::ostringstream line;
+    line << e;
+    BOOST_TEST(line.str() == "2023-11-14 22:13:20.050000 ended (fin) tcp 10.0.0.9:40000 > 10.0.0.2:80"
+                             "  -> 5 packets 300 bytes <- 3 packets 862 bytes  0.050 s");
+}
+
+BOOST_AUTO_TEST_CASE(stragglers_make_no_new_flow) {
+    traffic t;
+    t.handshake(0s);
+    t.tcp(10ms, false, rst, 501);
+    t.tcp(20ms, true, ack, 101, 501, 5);
+    t.tcp(30ms, true, ack, 106, 501, 5);
+    t.tcp(20s, true, ack, 111, 501, 5); // long after: a flow of its own, picked up in mid-stream
+    run r{t};
+    check(r.kinds(), {"started", "established", "ended rst", "late", "started"});
+    BOOST_TEST(r.events[3].stats.forward.packets == 2u);
+    BOOST_TEST(r.events[3].flow_id == r.events[0].flow_id);
+    BOOST_TEST(r.tracker.statistics().flows == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(a_new_syn_ends_the_old_connection) {
+    traffic t;
+    t.handshake(0s);
+    t.tcp(1s, true, syn, 100); // the same again: a retransmission
+    t.tcp(2s, true, syn, 99'000);
+    run r{t};
+    check(r.kinds(), {"started", "established", "ended reused", "started"});
+    BOOST_TEST(r.events[2].stats.forward.packets == 3u);
+}
+
+BOOST_AUTO_TEST_CASE(who_answers_an_unseen_syn_is_the_responder) {
+    traffic t;
+    t.tcp(0s, false, syn | ack, 500, 101);
+    t.tcp(1ms, true, ack, 101, 501);
+    run r{t};
+    check(r.kinds(), {"started", "established"});
+    BOOST_TEST(r.events[0].initiator().port == 40000);
+    BOOST_TEST(r.events[1].stats.forward.packets == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(a_reset_outside_the_window_is_ignored) {
+    traffic t;
+    t.handshake(0s);
+    t.tcp(1s, false, rst, 501 + 0x7000'0000);
+    run r{t};
+    check(r.kinds(), {"started", "established"});
+}
+
+BOOST_AUTO_TEST_CASE(idle_timeouts_by_protocol) {
+    traffic t;
+    t.handshake(0s);
+    t.udp(0s, true);
+    t.udp(0s, false);
+    t.tcp(0s, true, syn, 1, 0, 0, 40001);
+    t.add(0s, test::craft{8}.put({8, 0, 0, 0, 0, 1, 0, 1}).ipv4("10.0.0.1", "10.0.0.2", 1).ethernet(0x0800));
+    run r{t};
+    r.events.clear();
+    auto const expired_by = [&](std::chrono::seconds at) {
+        r.events.clear();
+        r.tracker.advance(epoch + at + 100ms, r.events);
+        std::vector<int> protocols;
+        for (auto const& e : r.events) {
+            BOOST_TEST((e.reason == end_reason::idle));
+            protocols.push_back(e.key.protocol);
+        }
+        return protocols;
+    };
+    BOOST_TEST(expired_by(4s) == std::vector<int>{}, boost::test_tools::per_element());
+    BOOST_TEST(expired_by(5s) == std::vector<int>{6}, boost::test_tools::per_element());
+    BOOST_TEST(expired_by(29s) == std::vector<int>{}, boost::test_tools::per_element());
+    BOOST_TEST(expired_by(30s) == std::vector<int>{1}, boost::test_tools::per_element());
+    BOOST_TEST(expired_by(60s) == std::vector<int>{17}, boost::test_tools::per_element());
+    BOOST_TEST(expired_by(299s) == std::vector<int>{}, boost::test_tools::per_element());
+    BOOST_TEST(expired_by(300s) == std::vector<int>{6}, boost::test_tools::per_element());
+    BOOST_TEST(!r.tracker.next_expiry().has_value());
+}
+
+BOOST_AUTO_TEST_CASE(use_puts_the_timeout_off) {
+    traffic t;
+    for (int i = 0; i != 10; ++i)
+        t.udp(i * 50s, true);
+    run r{t};
+    check(r.kinds(), {"started"});
+    t = {};
+    t.udp(450s + 61s, true);
+    r.tracker.track(t.views, r.events);
+    check(r.kinds(), {"started", "ended idle", "started"});
+    BOOST_TEST(r.events[1].stats.forward.packets == 10u);
+}
+
+BOOST_AUTO_TEST_CASE(a_long_flow_is_told_in_parts) {
+    traffic t;
+    for (int i = 0; i != 25; ++i)
+        t.udp(i * 1s, true);
+    run r{t, flow::tracker_options{}.active_timeout(10s)};
+    check(r.kinds(), {"started", "ended active timeout", "started", "ended active timeout", "started"});
+    r.tracker.flush(r.events);
+    BOOST_TEST(r.events[1].stats.forward.packets + r.events[3].stats.forward.packets +
+                   r.events[5].stats.forward.packets ==
+               25u);
+    BOOST_TEST(r.events[5].flow_id != r.events[0].flow_id);
+}
+
+BOOST_AUTO_TEST_CASE(a_full_table_gives_up_what_is_worth_least) {
+    traffic t;
+    t.handshake(0s);                      // answered
+    t.udp(1s, true, 1);                   // one-sided
+    t.udp(1s, true, 2);                   // one-sided, used last
+    t.tcp(1s, true, syn, 1, 0, 0, 40001); // unanswered
+    t.udp(2s, true, 1);                   // now it is used last
+    auto const options = flow::tracker_options{}.max_flows(4);
+    run r{t, options};
+    auto const victim = [&](unsigned port) {
+        r.events.clear();
+        traffic more;
+        more.tcp(3s, true, ack, 1, 1, 0, port); // one-sided
+        r.tracker.track(more.views, r.events);
+        BOOST_REQUIRE(r.events.size() == 2u);
+        BOOST_TEST((r.events[0].reason == end_reason::evicted));
+        return r.events[0].initiator().port;
+    };
+    BOOST_TEST(victim(50001) == 40001);
+    BOOST_TEST(victim(50002) == 2);
+    BOOST_TEST(victim(50003) == 1);
+    BOOST_TEST(victim(50004) == 50001);
+    BOOST_TEST(r.tracker.statistics().evicted == 4u);
+    BOOST_TEST(r.tracker.statistics().flows == 4u);
+}
+
+BOOST_AUTO_TEST_CASE(one_wild_stamp_expires_nothing) {
+    traffic t;
+    t.udp(0s, true);
+    t.udp(5h, true, 7);
+    t.udp(1s, false);
+    run r{t};
+    check(r.kinds(), {"started", "started", "established"});
+    BOOST_TEST(r.tracker.statistics().doubted_stamps == 1u);
+    BOOST_TEST((*r.tracker.now() == epoch + 1s));
+
+    t = {};
+    t.udp(9h, true, 7);
+    t.udp(9h + 1s, true, 7);
+    r.tracker.track(t.views, r.events);
+    BOOST_TEST(r.tracker.statistics().clock_jumps == 1u);
+    BOOST_TEST((*r.tracker.now() == epoch + 9h + 1s));
+}
+
+BOOST_AUTO_TEST_CASE(time_never_goes_back) {
+    traffic t;
+    t.udp(100s, true);
+    t.udp(0s, false);
+    run r{t};
+    BOOST_TEST((*r.tracker.now() == epoch + 100s));
+    r.tracker.flush(r.events);
+    BOOST_TEST((r.events.back().stats.last_time == epoch));
+}
+
+// The same packets in batches of all sizes, in tables of all sizes, give the same events.
+BOOST_AUTO_TEST_CASE(cutting_changes_nothing) {
+    for (unsigned seed = 0; seed != 300; ++seed) {
+        random_numbers random{std::mt19937{seed}};
+        traffic t;
+        std::chrono::nanoseconds at{};
+        for (int i = 0; i != 400; ++i) {
+            at += std::chrono::milliseconds{random() % 8 == 0 ? random() % 20'000 : random() % 100};
+            auto const port = static_cast<unsigned>(1000 + random() % 40);
+            static constexpr unsigned flags[] = {syn, syn | ack, ack, ack, ack, fin | ack, rst};
+            if (random() % 3 == 0)
+                t.udp(at, random() % 2 == 0, port);
+            else
+                t.tcp(at, random() % 2 == 0, flags[random() % 7], random() % 3, random() % 3, random() % 2, port);
+        }
+        auto const options =
+            flow::tracker_options{}.max_flows(seed % 2 == 0 ? 1000 : 12).active_timeout(seed % 3 == 0 ? 20s : 0s);
+        auto const result = [&](std::size_t largest) {
+            flow::tracker tracker{flow::five_tuple{}, options};
+            std::vector<flow::event> events;
+            random_numbers cut{std::mt19937{seed + 1}};
+            for (std::size_t i = 0; i != t.views.size();) {
+                auto const n = std::min(t.views.size() - i, 1 + cut() % largest);
+                tracker.track(std::span{t.views}.subspan(i, n), events);
+                i += n;
+            }
+            while (tracker.flush(events, largest)) {
+            }
+            std::vector<std::string> lines;
+            for (auto const& e : events) {
+                std::ostringstream out;
+                out << e << ' ' << e.flow_id;
+                lines.push_back(out.str());
+            }
+            return lines;
+        };
+        auto const one_by_one = result(1);
+        BOOST_REQUIRE(result(7) == one_by_one);
+        BOOST_REQUIRE(result(400) == one_by_one);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(every_packet_is_counted_once_while_the_table_grows) {
+    traffic t;
+    random_numbers random{std::mt19937{3}};
+    for (unsigned i = 0; i != 60'000; ++i)
+        t.udp(std::chrono::microseconds{i}, random() % 2 == 0, random() % 20'000);
+    std::map<std::uint16_t, std::uint64_t> expected;
+    for (auto const& frame : t.frames) {
+        auto bytes = frame;
+        auto const a = static_cast<unsigned>(bytes.bytes()[34] << 8 | bytes.bytes()[35]);
+        auto const b = static_cast<unsigned>(bytes.bytes()[36] << 8 | bytes.bytes()[37]);
+        ++expected[static_cast<std::uint16_t>(a == 53 ? b : a)];
+    }
+    run r{t};
+    while (r.tracker.flush(r.events)) {
+    }
+    std::map<std::uint16_t, std::uint64_t> got;
+    for (auto const& e : r.events)
+        if (e.kind == event_kind::ended)
+            got[e.key.a.port == 53 ? e.key.b.port : e.key.a.port] += e.stats.packets();
+    BOOST_TEST((got == expected));
+    BOOST_TEST(r.tracker.statistics().flows == 0u);
+    BOOST_TEST(r.tracker.statistics().started == r.tracker.statistics().ended);
+}
+
+namespace {
+
+struct by_destination {
+    struct key_type {
+        bool private_use = false; // and padding behind it: not hashed by its bytes
+        std::uint32_t last = 0;
+        friend bool operator==(key_type const&, key_type const&) = default;
+        friend std::size_t hash_value(key_type const& key) { return key.last; }
+        friend std::ostream& operator<<(std::ostream& out, key_type const& key) { return out << ".." << key.last; }
+    };
+    std::optional<flow::extracted<key_type>> operator()(nr::decode::headers const& packet) const {
+        if (!packet.has_ip())
+            return std::nullopt;
+        return flow::extracted<key_type>{{true, packet.destination.bytes[15]}, flow::orientation::a_to_b};
+    }
+};
+
+} // namespace
+
+BOOST_AUTO_TEST_CASE(an_extractor_of_the_users_own) {
+    traffic t;
+    t.udp(0s, true, 1);
+    t.udp(0s, true, 2);
+    t.udp(0s, false, 1);
+    flow::tracker tracker{by_destination{}};
+    std::vector<flow::basic_event<by_destination::key_type>> events;
+    tracker.track(t.views, events);
+    BOOST_REQUIRE(events.size() == 2u);
+    BOOST_TEST(events[1].key.last == 9u);
+    std::ostringstream line;
+    line << events[0];
+    BOOST_TEST(line.str() == "2023-11-14 22:13:20.000000 started ..2");
+}
