@@ -58,6 +58,10 @@ description describe(int value) noexcept {
         return {errc::bad_message, "the capture file ends within a packet; everything before it was read"};
     case error::unsupported_link_type:
         return {errc::not_supported, "this link type cannot be decoded or written"};
+    case error::mixed_link_types:
+        return {errc::not_supported,
+                "several link types or snap lengths in one capture file: write pcapng, and split by "
+                "interface what is to be read ('tshark -r IN -Y frame.interface_id==N -w OUT')"};
     case error::frame_too_long:
         return {errc::message_size, "the frame is longer than the device or the ring takes"};
     case error::frame_too_short:

@@ -56,6 +56,10 @@ enum class error {
     truncated_capture_file,
     /// The link type cannot be decoded or written. Equal to `errc::not_supported`.
     unsupported_link_type,
+    /// A file with several link types or snap lengths: classic pcap cannot hold them, and libpcap does not read them
+    /// from
+    /// pcapng. Equal to `errc::not_supported`.
+    mixed_link_types,
     /// A frame is longer than the device or the ring takes. Equal to `errc::message_size`.
     frame_too_long,
     /// A frame is shorter than the link header. Equal to `errc::message_size`.

@@ -83,6 +83,9 @@ public:
     /// Gives the memory back; the batch is empty afterwards.
     void reset() noexcept { packet_batch{std::move(*this)}; }
 
+    /// Splits the first `count` packets off as a batch of their own, which shares the memory; all, if there are fewer.
+    packet_batch split(std::size_t count) noexcept;
+
     std::size_t size() const noexcept { return size_; }
     bool empty() const noexcept { return size_ == 0; }
     batch_info const& info() const noexcept { return info_; }
@@ -156,5 +159,22 @@ private:
 
 inline packet_batch::iterator packet_batch::begin() const noexcept { return {first_, size_, records_}; }
 inline packet_batch::iterator packet_batch::end() const noexcept { return {nullptr, 0, {}}; }
+
+inline packet_batch packet_batch::split(std::size_t count) noexcept {
+    if (count >= size_)
+        return std::move(*this);
+    packet_batch front;
+    front.owner_ = owner_;
+    front.first_ = first_;
+    front.size_ = count;
+    front.records_ = records_;
+    front.info_ = info_;
+    auto rest = begin();
+    while (count-- != 0 && rest != std::default_sentinel)
+        ++rest;
+    first_ = rest.at_;
+    size_ = rest.left_;
+    return front;
+}
 
 } // namespace netring_asio
