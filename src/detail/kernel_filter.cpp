@@ -1,0 +1,128 @@
+#include "bpf.hpp"
+#include "bpf_assembler.hpp"
+#include "bpf_layout.hpp"
+#include "bpf_rewriter.hpp"
+#include <netring_asio/detail/kernel_filter.hpp>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include <linux/filter.h>
+#include <linux/if_ether.h>
+
+namespace netring_asio::detail {
+namespace {
+
+using instruction = filter::instruction;
+
+static_assert(sizeof(instruction) == sizeof(sock_filter) && alignof(instruction) == alignof(sock_filter));
+static_assert(offsetof(instruction, jt) == offsetof(sock_filter, jt));
+static_assert(offsetof(instruction, jf) == offsetof(sock_filter, jf));
+static_assert(offsetof(instruction, k) == offsetof(sock_filter, k));
+static_assert(bpf::ancillary::first == std::uint32_t(SKF_AD_OFF));
+static_assert(bpf::ancillary::protocol - bpf::ancillary::first == SKF_AD_PROTOCOL);
+static_assert(bpf::ancillary::packet_type - bpf::ancillary::first == SKF_AD_PKTTYPE);
+static_assert(bpf::ancillary::interface_index - bpf::ancillary::first == SKF_AD_IFINDEX);
+static_assert(bpf::ancillary::hardware_type - bpf::ancillary::first == SKF_AD_HATYPE);
+static_assert(bpf::ancillary::vlan_tci - bpf::ancillary::first == SKF_AD_VLAN_TAG);
+static_assert(bpf::ancillary::vlan_present - bpf::ancillary::first == SKF_AD_VLAN_TAG_PRESENT);
+static_assert(bpf::ancillary::vlan_tpid - bpf::ancillary::first == SKF_AD_VLAN_TPID);
+
+constexpr std::uint32_t everything = std::numeric_limits<std::uint32_t>::max();
+
+kernel_filter one_return(std::uint32_t length) { return {.program = {{BPF_RET | BPF_K, 0, 0, length}}}; }
+
+struct translation {
+    std::vector<instruction> program;
+    bool exact;
+};
+
+translation translate(std::span<instruction const> program, bpf_layout const& layout) {
+    for (bool const whole : {false, true}) {
+        bpf_assembler out;
+        bool const exact = bpf_rewriter{program, layout, out}.run(whole);
+        if (exact || whole)
+            return {out.assemble(), exact};
+    }
+    return {};
+}
+
+/// Appends the translation for a layout, or accepts whole packets if it is not wanted.
+void append(bpf_assembler& out, std::span<instruction const> program, bpf_layout const& layout, bool exact,
+            bool wanted) {
+    if (!wanted)
+        return out.emit(BPF_RET | BPF_K, everything);
+    if (BPF_CLASS(program.front().code) != BPF_LD)
+        out.emit(BPF_LD | BPF_IMM, 0);
+    bpf_rewriter{program, layout, out}.run(!exact);
+}
+
+/// One program for both layouts, which asks the kernel whether it took a tag out.
+std::vector<instruction> join(std::span<instruction const> program, bpf_layouts const& layouts, bool untagged_exact,
+                              bool tagged_exact, bool with_tagged) {
+    bpf_assembler out;
+    auto const untagged = out.make_label();
+    auto const tagged = out.make_label();
+    out.emit(BPF_LD | BPF_W | BPF_ABS, bpf::ancillary::vlan_present);
+    out.branch(BPF_JEQ | BPF_K, 0, untagged, tagged);
+    out.place(untagged);
+    if (layouts.cooked) {
+        auto const undecided = out.make_label();
+        auto const decided = out.make_label();
+        out.emit(BPF_LD | BPF_W | BPF_ABS, bpf::ancillary::protocol);
+        for (auto const protocol : {ETH_P_8021Q, ETH_P_8021AD}) {
+            auto const other = out.make_label();
+            out.branch(BPF_JEQ | BPF_K, static_cast<std::uint32_t>(protocol), undecided, other);
+            out.place(other);
+        }
+        out.jump(decided);
+        out.place(undecided);
+        out.emit(BPF_RET | BPF_K, everything);
+        out.place(decided);
+    }
+    append(out, program, layouts.untagged, untagged_exact, true);
+    out.place(tagged);
+    append(out, program, *layouts.tagged, tagged_exact, with_tagged);
+    return out.assemble();
+}
+
+} // namespace
+
+kernel_filter make_kernel_filter(filter const& wanted) {
+    auto const program = wanted.instructions();
+    auto const layouts = bpf_layouts::of(wanted.link());
+    if (!layouts)
+        return program.front().code == (BPF_RET | BPF_K) ? one_return(program.front().k) : kernel_filter::undecided();
+
+    auto untagged = translate(program, layouts->untagged);
+    kernel_filter result;
+    result.exact = result.exact_untagged = untagged.exact;
+    if (!layouts->tagged) {
+        result.program = std::move(untagged.program);
+    } else if (auto const tagged = translate(program, *layouts->tagged); tagged.program == untagged.program) {
+        result.program = std::move(untagged.program);
+    } else {
+        result.exact = untagged.exact && tagged.exact && !layouts->cooked;
+        result.program = join(program, *layouts, untagged.exact, tagged.exact, true);
+        if (result.program.size() > filter::max_instructions) {
+            result.exact = false;
+            result.program = join(program, *layouts, untagged.exact, tagged.exact, false);
+        }
+    }
+    return result.program.size() <= filter::max_instructions ? result : kernel_filter::undecided();
+}
+
+kernel_filter kernel_filter::accept(std::uint32_t snap_length) {
+    return make_kernel_filter(filter::from_instructions(one_return(snap_length).program));
+}
+
+kernel_filter kernel_filter::reject_all() { return one_return(0); }
+
+kernel_filter kernel_filter::undecided() {
+    auto result = one_return(everything);
+    result.exact = result.exact_untagged = false;
+    return result;
+}
+
+} // namespace netring_asio::detail
