@@ -104,7 +104,7 @@ public:
         error_code ec;
         open(options, ec);
         if (ec)
-            throw system_error{ec, options.reader().path().string()};
+            detail::pcap_source_impl::throw_open_error(ec, options);
     }
     void open(pcap_source_options const& options, error_code& ec) { impl_->open(options, ec); }
 
@@ -114,7 +114,7 @@ public:
         error_code ec;
         assign(descriptor, options, ec);
         if (ec)
-            throw system_error{ec};
+            detail::pcap_source_impl::throw_open_error(ec, options);
     }
     void assign(native_handle_type descriptor, pcap_source_options const& options, error_code& ec) {
         impl_->assign(descriptor, options, ec);

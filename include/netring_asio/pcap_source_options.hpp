@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <utility>
 
 namespace netring_asio {
@@ -57,6 +58,10 @@ public:
     }
     pcap_source_options& batch_bytes(std::size_t value) noexcept {
         reader_.batch_bytes(value);
+        return *this;
+    }
+    pcap_source_options& filter(std::string expression) {
+        reader_.filter(std::move(expression));
         return *this;
     }
     pcap_source_options& pin_budget(std::size_t batches) noexcept {

@@ -19,6 +19,7 @@ struct reader_counters {
     std::atomic<int> link{no_link};
     std::atomic<std::uint64_t> packets{0};
     std::atomic<std::uint64_t> bytes{0};
+    std::atomic<std::uint64_t> filtered{0};
     std::atomic<std::uint64_t> copied{0};
     std::atomic<std::size_t> pinned{0};
 };

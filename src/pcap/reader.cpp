@@ -1,6 +1,7 @@
 #include "chunk_pool.hpp"
 #include "input.hpp"
 #include "validate.hpp"
+#include <netring_asio/filter.hpp>
 #include <netring_asio/pcap/reader.hpp>
 
 #include <boost/system/errc.hpp>
@@ -85,6 +86,14 @@ error_code detail::validate(reader_options const& options) noexcept {
     return valid ? error_code{} : make_error_code(error::invalid_option);
 }
 
+void detail::throw_open_error(error_code ec, reader_options const& options, link_type link) {
+    if (ec == error::bad_filter)
+        filter{options.filter(), link}; // says what is wrong, and where
+    if (options.path().empty())
+        throw system_error{ec};
+    throw system_error{ec, options.path().string()};
+}
+
 class reader::impl {
 public:
     impl(detail::unique_descriptor descriptor, reader_options const& options,
@@ -110,6 +119,8 @@ public:
         }
         link_ = link.value_or(static_cast<link_type>(dlt));
         counters_->link.store(static_cast<int>(link_), std::memory_order_release);
+        if (!options.filter().empty())
+            filter_ = filter::compile(options.filter(), link_, filter::whole_packet, ec);
     }
 
     std::size_t read_some(packet_batch& batch, error_code& ec) {
@@ -118,17 +129,25 @@ public:
         boost::intrusive_ptr<detail::chunk> chunk;
         std::uint64_t packets = 0;
         std::uint64_t bytes = 0;
+        std::uint64_t filtered = 0;
         for (std::size_t looked_at = 0; looked_at != batch_packets_; ++looked_at) {
             if (!fetched_ && (at_end_ || (packets != 0 && !input_.has_next()) || !fetch()))
                 break;
+            auto packet = view();
+            if (filter_ && !filter_->apply(packet)) {
+                fetched_ = false;
+                ++filtered;
+                continue;
+            }
             if (chunk == nullptr)
                 chunk = pool_->take();
-            if (!chunk->append(view()))
+            if (!chunk->append(packet))
                 break;
             fetched_ = false;
             ++packets;
-            bytes += header_->caplen;
+            bytes += packet.data.size();
         }
+        counters_->filtered.fetch_add(filtered, std::memory_order_relaxed);
         if (packets != 0) {
             counters_->packets.fetch_add(packets, std::memory_order_relaxed);
             counters_->bytes.fetch_add(bytes, std::memory_order_relaxed);
@@ -188,6 +207,7 @@ private:
     detail::input input_;
     std::unique_ptr<pcap_t, close_pcap> pcap_; // reads from input_
     link_type link_ = link_type::ethernet;
+    std::optional<filter> filter_;
     std::uint64_t sequence_ = 0;
     pcap_pkthdr* header_ = nullptr;
     unsigned char const* data_ = nullptr;
@@ -210,7 +230,7 @@ void reader::open(reader_options const& options) {
     error_code ec;
     open(options, ec);
     if (ec)
-        throw system_error{ec, options.path().string()};
+        detail::throw_open_error(ec, options, link().value_or(link_type::ethernet));
 }
 
 void reader::open(reader_options const& options, error_code& ec) {
@@ -227,7 +247,7 @@ void reader::assign(int descriptor, reader_options const& options) {
     error_code ec;
     assign(descriptor, options, ec);
     if (ec)
-        throw system_error{ec};
+        detail::throw_open_error(ec, options, link().value_or(link_type::ethernet));
 }
 
 void reader::assign(int descriptor, reader_options const& options, error_code& ec) {
@@ -281,6 +301,7 @@ reader_statistics reader::statistics() const noexcept {
     if (counters_ != nullptr) {
         result.packets = counters_->packets.load(std::memory_order_relaxed);
         result.bytes = counters_->bytes.load(std::memory_order_relaxed);
+        result.filtered = counters_->filtered.load(std::memory_order_relaxed);
         result.copied = counters_->copied.load(std::memory_order_relaxed);
         result.pinned_batches = counters_->pinned.load(std::memory_order_relaxed);
     }

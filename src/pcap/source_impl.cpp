@@ -1,5 +1,6 @@
 #include "input.hpp"
 #include "playback.hpp"
+#include "validate.hpp"
 #include <netring_asio/detail/pcap_source_impl.hpp>
 
 #include <boost/asio/error.hpp>
@@ -58,6 +59,10 @@ void pcap_source_impl::assign(int descriptor, pcap_source_options const& options
         error_code ignored;
         doorbell_.close(ignored);
     }
+}
+
+void pcap_source_impl::throw_open_error(error_code ec, pcap_source_options const& options) {
+    pcap::detail::throw_open_error(ec, options.reader(), link_type::ethernet);
 }
 
 void pcap_source_impl::cancel() noexcept {

@@ -370,3 +370,38 @@ BOOST_AUTO_TEST_CASE(a_wait_for_a_pipe_can_be_stopped) {
     BOOST_TEST(read_all(pcap::reader_options{fifo}.stop_token(source.get_token())).end ==
                boost::system::errc::operation_canceled);
 }
+
+BOOST_AUTO_TEST_CASE(a_filter_passes_what_tcpdump_passes, *files::has_traces() * lab::has_program("tcpdump")) {
+    for (auto const& [name, expression] : std::vector<std::pair<std::string, std::string>>{
+             {"vlan/zeek_vlan-pcp-dei.pcapng", "vlan"},
+             {"vlan/zeek_vlan-pcp-dei.pcapng", "not vlan"},
+             {"vlan/zeek_vlan-pcp-dei.pcapng", "vlan and tcp"},
+             {"link/pcpp_sll2.pcap", "udp or tcp"},
+             {"link/pcpp_raw_ip.pcap", "tcp port 80 or udp"},
+             {"link/pcpp_null_loopback.pcap", "ip"},
+             {"malformed/ndpi_fuzz-2006-09-29-28586.pcap", "tcp[13] & 2 != 0"}})
+        BOOST_TEST_CONTEXT(name << ": " << expression) {
+            auto const path = files::traces_folder() / name;
+            auto const expected =
+                files::lines_of("tcpdump -n -t -q -r '" + path.string() + "' --count '" + expression + "'").at(0);
+            pcap::reader reader{pcap::reader_options{path}.filter(expression).batch_packets(3)};
+            packet_batch batch;
+            std::size_t count = 0;
+            while (auto const more = reader.read(batch))
+                count += more;
+            BOOST_TEST(expected.starts_with(std::to_string(count) + " packet"));
+            BOOST_TEST(reader.statistics().packets == count);
+            BOOST_TEST(reader.statistics().packets + reader.statistics().filtered == read_all(path).packets.size());
+        }
+}
+
+BOOST_AUTO_TEST_CASE(a_bad_filter_is_told_with_its_place) {
+    files::temporary_folder const folder;
+    auto const options =
+        pcap::reader_options{files::write(folder / "x.pcap", files::classic{}.header())}.filter("udp and oops");
+    BOOST_TEST(read_all(options).end == error::bad_filter);
+    BOOST_CHECK_EXCEPTION(pcap::reader{options}, netring_asio::system_error, [](auto const& thrown) {
+        return thrown.code() == error::bad_filter &&
+               std::string{thrown.what()}.find("udp and oops") != std::string::npos;
+    });
+}

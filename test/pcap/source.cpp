@@ -533,6 +533,29 @@ BOOST_AUTO_TEST_CASE(try_receive_takes_what_is_there) {
     BOOST_TEST(end == net::error::eof);
 }
 
+BOOST_AUTO_TEST_CASE(a_filter_that_rejects_much_lets_others_have_their_turn) {
+    numbered_file const file{20'000};
+    net::io_context context;
+    pcap_source source{context, pcap_source_options{file.path}.filter("ether[0:4] = 0x1f4e0000").batch_packets(100)};
+    packet_batch batch;
+    bool done = false;
+    source.async_receive(batch, [&](error_code ec, std::size_t count) { // 20000 - 1 = 0x4e1f, little endian
+        BOOST_TEST(ec == error_code{});
+        BOOST_TEST(count == 1U);
+        done = true;
+    });
+    std::size_t turns = 0;
+    while (!done)
+        turns += context.poll_one();
+    BOOST_TEST(turns >= 200U);
+    BOOST_TEST(source.statistics().filtered == 19'999U);
+    BOOST_CHECK_EXCEPTION((pcap_source{context, pcap_source_options{file.path}.filter("oops")}),
+                          netring_asio::system_error, [](auto const& thrown) {
+                              return thrown.code() == error::bad_filter &&
+                                     std::string{thrown.what()}.find("oops") != std::string::npos;
+                          });
+}
+
 BOOST_AUTO_TEST_CASE(a_pipe_wakes_its_receiver) {
     numbered_file const file{0};
     pipe_ends pipe;

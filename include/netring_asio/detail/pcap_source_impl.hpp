@@ -35,6 +35,7 @@ public:
 
     void open(pcap_source_options const& options, error_code& ec);
     void assign(int descriptor, pcap_source_options const& options, error_code& ec);
+    [[noreturn]] static void throw_open_error(error_code ec, pcap_source_options const& options);
     bool is_open() const noexcept { return playback_ != nullptr; }
     void cancel() noexcept;
     void close() noexcept;
@@ -54,8 +55,9 @@ public:
     }
     bool is_current(std::uint64_t operation) const noexcept { return operation == operation_; }
 
-    /// Calls `op(error_code)`: at once, which `ready` tells by returning true, when what it lacks is there.
+    /// Whether the operation can complete now, with packets to take or with an error.
     bool ready(error_code& ec);
+    /// Calls `op` when what `ready` found lacking may be there.
     template <class Op>
     void wait(Op&& op) {
         switch (lack_) {
@@ -73,8 +75,6 @@ public:
 
 private:
     enum class lack : std::uint8_t { time, input, turn };
-
-    void start(int descriptor, pcap_source_options const& options, error_code& ec);
 
     boost::asio::steady_timer timer_;
     boost::asio::posix::stream_descriptor doorbell_; // an eventfd, rung by the thread that reads a pipe

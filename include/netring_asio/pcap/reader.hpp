@@ -15,6 +15,7 @@ namespace netring_asio::pcap {
 struct reader_statistics {
     std::uint64_t packets = 0;      ///< packets delivered
     std::uint64_t bytes = 0;        ///< captured bytes of these
+    std::uint64_t filtered = 0;     ///< packets that the filter rejected
     std::uint64_t copied = 0;       ///< frames that `hold` copied because the pin budget was used up
     std::size_t pinned_batches = 0; ///< batches that frames hold now
 };
@@ -42,7 +43,8 @@ struct reader_counters;
 class reader {
 public:
     /// An error at opening is `error::bad_capture_file`, `error::truncated_capture_file` for a file that ends in its
-    /// header, `error::unsupported_link_type`, `error::invalid_option`, or what the system says of the file.
+    /// header, `error::unsupported_link_type`, `error::invalid_option`, those of `filter::compile`, or what the system
+    /// says of the file. The throwing forms say what is wrong with a filter, and where.
     reader();
     explicit reader(reader_options const& options);
     reader(reader&&) noexcept;
@@ -63,9 +65,9 @@ public:
 
     /// Fills the batch with the next packets, at least one unless the file ends; what it held is released first.
     ///
-    /// Returns their number. The end of the file is 0 without an error. A file that is cut off or damaged delivers all
-    /// packets before that and then, with each call, `error::truncated_capture_file` or `error::bad_capture_file`.
-    /// On a pipe it waits for the first packet only.
+    /// Returns their number. Packets that the filter rejects are passed over. The end of the file is 0 without an
+    /// error. A file that is cut off or damaged delivers all packets before that and then, with each call,
+    /// `error::truncated_capture_file` or `error::bad_capture_file`. On a pipe it waits for the first packet only.
     std::size_t read(packet_batch& batch);
     std::size_t read(packet_batch& batch, error_code& ec);
 

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <stop_token>
+#include <string>
 #include <utility>
 
 namespace netring_asio::pcap {
@@ -29,6 +30,12 @@ public:
         batch_bytes_ = value;
         return *this;
     }
+    /// Delivers only what this tcpdump expression accepts (pcap-filter(7)); the empty one accepts everything. Compiled
+    /// when the link type is known.
+    reader_options& filter(std::string expression) {
+        filter_ = std::move(expression);
+        return *this;
+    }
     /// Batches whose memory frames may pin at once; above it `hold` copies.
     reader_options& pin_budget(std::size_t batches) noexcept {
         pin_budget_ = batches;
@@ -48,12 +55,14 @@ public:
     std::filesystem::path const& path() const noexcept { return path_; }
     std::size_t batch_packets() const noexcept { return batch_packets_; }
     std::size_t batch_bytes() const noexcept { return batch_bytes_; }
+    std::string const& filter() const noexcept { return filter_; }
     std::size_t pin_budget() const noexcept { return pin_budget_; }
     bool any_link_type() const noexcept { return any_link_type_; }
     std::stop_token const& stop_token() const noexcept { return stop_token_; }
 
 private:
     std::filesystem::path path_;
+    std::string filter_;
     std::stop_token stop_token_;
     std::size_t batch_packets_ = 512;
     std::size_t batch_bytes_ = std::size_t{256} << 10;
