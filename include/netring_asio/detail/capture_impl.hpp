@@ -1,0 +1,150 @@
+#pragma once
+
+#include <netring_asio/afpacket/rx_ring.hpp>
+#include <netring_asio/detail/receive_op.hpp>
+#include <netring_asio/detail/receive_steps.hpp>
+#include <netring_asio/error.hpp>
+#include <netring_asio/packet/owned_packet.hpp>
+#include <netring_asio/packet/packet_batch.hpp>
+
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace netring_asio::detail {
+
+/// What a capture and its pending operation share.
+template <class Executor>
+struct capture_impl : std::enable_shared_from_this<capture_impl<Executor>> {
+    using executor_type = Executor;
+
+    // Whether a channel takes batches, or else packets of their own.
+    template <class Channel>
+    static constexpr bool takes_batches = requires(Channel& channel, packet_batch batch) {
+        channel.async_send(error_code{}, std::move(batch), [](error_code) {});
+    };
+    template <class Channel>
+    using message_type = std::conditional_t<takes_batches<Channel>, packet_batch, std::vector<owned_packet>>;
+
+    explicit capture_impl(Executor const& executor)
+        : wake{executor} {}
+    template <class Other>
+    explicit capture_impl(capture_impl<Other>&& other)
+        : ring{std::move(other.ring)}
+        , wake{std::move(other.wake)}
+        , retained{std::move(other.retained)} {}
+
+    Executor get_executor() noexcept { return wake.get_executor(); }
+
+    void open(capture_options const& options, error_code& ec) {
+        ring.open(options, ec);
+        watch(ec);
+    }
+
+    /// Has the reactor look after the ring. The descriptor is a duplicate: the ring outlives the reactor where batches
+    /// do.
+    void watch(error_code& ec) {
+        if (ec)
+            return;
+        if (int const duplicate = ring.duplicate_wait_handle(ec); !ec)
+            wake.assign(duplicate, ec);
+        if (ec)
+            ring.close();
+    }
+
+    void cancel() {
+        ++cancels;
+        error_code ignored;
+        wake.cancel(ignored);
+        pipe_cancellation.emit(boost::asio::cancellation_type::all);
+    }
+
+    void close() {
+        ++cancels;
+        error_code ignored;
+        wake.close(ignored);
+        pipe_cancellation.emit(boost::asio::cancellation_type::all);
+        retained.reset();
+        ring.close();
+    }
+
+    error_code begin_receiving() noexcept {
+        if (!ring.is_open())
+            return error::not_open;
+        if (std::exchange(receiving, true))
+            return error::operation_in_progress;
+        return {};
+    }
+
+    afpacket::take_result take(packet_batch& batch) {
+        if (retained.empty())
+            return ring.take(batch);
+        batch = std::move(retained);
+        return afpacket::take_result::taken;
+    }
+
+    std::size_t receive(packet_batch& batch, std::chrono::nanoseconds limit, error_code& ec) {
+        batch.reset();
+        if (receiving) {
+            ec = error::operation_in_progress;
+            return 0;
+        }
+        if (retained.empty())
+            return ring.receive(batch, limit, ec);
+        ec = {};
+        batch = std::move(retained);
+        return batch.size();
+    }
+
+    /// Splits off the next packet; false at the end of a `packets()` view.
+    bool next_packet(packet_batch& packet, std::chrono::nanoseconds limit) {
+        packet.reset();
+        packet_batch batch;
+        error_code ec;
+        if (receive(batch, limit, ec) == 0) {
+            if (ec == error::timed_out || ec == error::not_open)
+                return false;
+            throw system_error{ec, "packets"};
+        }
+        packet = batch.split(1);
+        retained = std::move(batch);
+        return true;
+    }
+
+    template <class Handler>
+    void fill(Handler&& handler) {
+        start_receive(this->shared_from_this(), pipe_step{}, std::forward<Handler>(handler));
+    }
+
+    template <class Channel>
+    message_type<Channel> take_message() {
+        if constexpr (takes_batches<Channel>)
+            return std::exchange(retained, {});
+        else {
+            std::vector<owned_packet> packets;
+            packets.reserve(retained.size());
+            for (auto const packet : retained)
+                packets.emplace_back(packet);
+            retained.reset();
+            return packets;
+        }
+    }
+
+    void count_discarded(std::size_t packets) noexcept { ring.count_discarded(packets); }
+
+    afpacket::rx_ring ring;
+    boost::asio::posix::basic_stream_descriptor<Executor> wake;
+    packet_batch retained; // taken already, delivered first by the next operation
+    std::vector<owned_packet> spare;
+    boost::asio::cancellation_signal pipe_cancellation;
+    unsigned cancels = 0; // an operation that sees it change was cancelled
+    bool receiving = false;
+};
+
+} // namespace netring_asio::detail

@@ -1,0 +1,96 @@
+#include "device.hpp"
+
+#include <cerrno>
+#include <cstring>
+
+#include <linux/net_tstamp.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+namespace netring_asio::afpacket::detail {
+namespace {
+
+ifreq request_for(std::string const& name) noexcept {
+    ifreq request{};
+    name.copy(request.ifr_name, IFNAMSIZ - 1);
+    return request;
+}
+
+error_code no_device_or(int code) {
+    return code == ENODEV || code == ENXIO ? error_code{error::no_such_interface}
+                                           : error_code{code, boost::system::system_category()};
+}
+
+} // namespace
+
+device find_device(int socket, std::string const& name, error_code& ec) {
+    ec = {};
+    device found{.name = name};
+    if (name.empty() || name.size() >= IFNAMSIZ) {
+        ec = error::no_such_interface;
+        return found;
+    }
+    auto request = request_for(name);
+    if (::ioctl(socket, SIOCGIFINDEX, &request) != 0) {
+        ec = no_device_or(errno);
+        return found;
+    }
+    found.index = request.ifr_ifindex;
+    if (::ioctl(socket, SIOCGIFHWADDR, &request) != 0)
+        ec = no_device_or(errno);
+    else
+        found.hardware_type = request.ifr_hwaddr.sa_family;
+    return found;
+}
+
+device find_device(int socket, int index, error_code& ec) {
+    ifreq request{};
+    request.ifr_ifindex = index;
+    if (::ioctl(socket, SIOCGIFNAME, &request) != 0) {
+        ec = no_device_or(errno);
+        return {};
+    }
+    return find_device(socket, request.ifr_name, ec);
+}
+
+link_state query_link(int socket, int index) noexcept {
+    ifreq request{};
+    request.ifr_ifindex = index;
+    if (::ioctl(socket, SIOCGIFNAME, &request) != 0 || ::ioctl(socket, SIOCGIFFLAGS, &request) != 0)
+        return link_state::removed;
+    return (request.ifr_flags & IFF_UP) != 0 ? link_state::up : link_state::down;
+}
+
+bool enable_hardware_timestamps(int socket, std::string const& name) noexcept {
+    hwtstamp_config config{};
+    auto request = request_for(name);
+    request.ifr_data = reinterpret_cast<char*>(&config);
+    if (::ioctl(socket, SIOCGHWTSTAMP, &request) == 0 && config.rx_filter == HWTSTAMP_FILTER_ALL)
+        return true;
+    config.rx_filter = HWTSTAMP_FILTER_ALL;
+    return ::ioctl(socket, SIOCSHWTSTAMP, &request) == 0 && config.rx_filter != HWTSTAMP_FILTER_NONE;
+}
+
+unique_descriptor open_link_events(error_code& ec) {
+    ec = {};
+    unique_descriptor socket{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE)};
+    sockaddr_nl address{};
+    address.nl_family = AF_NETLINK;
+    address.nl_groups = RTMGRP_LINK;
+    if (!socket || ::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+        ec.assign(errno, boost::system::system_category());
+    return socket;
+}
+
+void drain_link_events(int socket) noexcept {
+    char ignored;
+    while (::recv(socket, &ignored, sizeof ignored, MSG_DONTWAIT | MSG_TRUNC) >= 0 || errno == ENOBUFS ||
+           errno == EINTR)
+        ;
+}
+
+} // namespace netring_asio::afpacket::detail

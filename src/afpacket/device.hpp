@@ -1,0 +1,37 @@
+#pragma once
+
+#include "../detail/unique_descriptor.hpp"
+#include <netring_asio/error.hpp>
+
+#include <string>
+
+namespace netring_asio::afpacket::detail {
+
+using netring_asio::detail::unique_descriptor;
+
+/// What opening a packet socket needs to know of a network device.
+struct device {
+    std::string name;
+    int index = 0;
+    unsigned short hardware_type = 0; // ARPHRD_*
+};
+
+enum class link_state { up, down, removed };
+
+// All of these ask in the network namespace of `socket`, whichever the calling thread is in.
+
+device find_device(int socket, std::string const& name, error_code& ec);
+device find_device(int socket, int index, error_code& ec);
+link_state query_link(int socket, int index) noexcept;
+
+/// Whether the device stamps received packets by its own clock; switches that on where it can.
+bool enable_hardware_timestamps(int socket, std::string const& name) noexcept;
+
+/// A socket that becomes readable when any link of the calling thread's namespace changes. It is a doorbell only: it
+/// may overflow, and the state is read anew each time.
+unique_descriptor open_link_events(error_code& ec);
+
+/// Empties the socket of `open_link_events`.
+void drain_link_events(int socket) noexcept;
+
+} // namespace netring_asio::afpacket::detail

@@ -1,0 +1,176 @@
+#include "ring_core.hpp"
+
+#include <netring_asio/detail/copied_packet.hpp>
+
+#include <cassert>
+#include <cerrno>
+#include <cstring>
+
+#include <linux/filter.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+namespace netring_asio::afpacket::detail {
+namespace {
+
+std::atomic_ref<std::uint32_t> status_of(tpacket_block_desc& block) noexcept {
+    return std::atomic_ref{block.hdr.bh1.block_status};
+}
+
+} // namespace
+
+frame ring_block::hold(packet_view const& packet) {
+    if (pin_.add_reference())
+        return {packet, packet_owner_ptr{&pin_, false}};
+    if (!core_->pin_one_more()) {
+        core_->copied_.fetch_add(1, std::memory_order_relaxed);
+        return netring_asio::detail::copy_to_frame(packet);
+    }
+    intrusive_ptr_add_ref(this);
+    return {packet, packet_owner_ptr{&pin_}};
+}
+
+void ring_block::pin::recycle() noexcept {
+    block->core_->pinned_.fetch_sub(1, std::memory_order_relaxed);
+    intrusive_ptr_release(block);
+}
+
+void ring_block::recycle() noexcept { core_->give_back(*this); }
+
+ring_core::ring_core(unique_descriptor socket, unique_descriptor link_events, ring_memory memory,
+                     std::size_t block_size, std::size_t block_count, std::size_t pin_budget, error_code& ec)
+    : socket_{std::move(socket)}
+    , link_events_{std::move(link_events)}
+    , release_event_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)}
+    , wait_handle_{::epoll_create1(EPOLL_CLOEXEC)}
+    , memory_{std::move(memory)}
+    , block_size_{block_size}
+    , block_count_{block_count}
+    , pin_budget_{pin_budget}
+    , blocks_{std::make_unique<ring_block[]>(block_count)} {
+    for (std::size_t i = 0; i != block_count; ++i) {
+        blocks_[i].core_ = this;
+        blocks_[i].index_ = i;
+        blocks_[i].pin_.block = &blocks_[i];
+    }
+    // Edge-triggered, so that a held block or a link that is down does not make the descriptor readable for ever.
+    for (int const descriptor : {socket_.get(), release_event_.get(), link_events_.get()}) {
+        epoll_event event{};
+        event.events = EPOLLIN | EPOLLET; // EPOLLERR comes unasked
+        event.data.fd = descriptor;
+        if (descriptor >= 0 && ::epoll_ctl(wait_handle_.get(), EPOLL_CTL_ADD, descriptor, &event) != 0)
+            ec.assign(errno, boost::system::system_category());
+    }
+    if (!release_event_ || !wait_handle_)
+        ec.assign(errno, boost::system::system_category());
+}
+
+ring_core::~ring_core() { assert(held_ == 0 && pinned_ == 0); }
+
+tpacket_block_desc const* ring_core::ready_block(std::size_t index) const noexcept {
+    if (blocks_[index].lent_.load())
+        return nullptr;
+    auto* const block = descriptor(index);
+    return (status_of(*block).load(std::memory_order_acquire) & TP_STATUS_USER) != 0 ? block : nullptr;
+}
+
+ring_block& ring_core::lend(std::size_t index) noexcept {
+    auto& block = blocks_[index];
+    block.lent_.store(true, std::memory_order_relaxed);
+    held_.fetch_add(1, std::memory_order_relaxed);
+    intrusive_ptr_add_ref(this);
+    return block;
+}
+
+void ring_core::give_back(ring_block& block) noexcept {
+    boost::intrusive_ptr<ring_core> const lent_reference{this, false};
+    auto const index = block.index_;
+    status_of(*descriptor(index)).store(TP_STATUS_KERNEL, std::memory_order_release);
+    held_.fetch_sub(1);
+    block.lent_.store(false);
+    // Either this thread sees that the block is awaited, or the receiver, which looks again after saying so, that it is
+    // back.
+    if (awaited_.load() == index) {
+        std::uint64_t const one = 1;
+        [[maybe_unused]] auto const written = ::write(release_event_.get(), &one, sizeof one);
+    }
+}
+
+bool ring_core::pin_one_more() noexcept {
+    auto pinned = pinned_.load(std::memory_order_relaxed);
+    while (pinned < pin_budget_)
+        if (pinned_.compare_exchange_weak(pinned, pinned + 1, std::memory_order_relaxed))
+            return true;
+    return false;
+}
+
+capture_statistics ring_core::statistics() noexcept {
+    std::lock_guard const lock{statistics_mutex_};
+    if (counting_) {
+        tpacket_stats_v3 delta{};
+        socklen_t length = sizeof delta;
+        if (::getsockopt(socket_.get(), SOL_PACKET, PACKET_STATISTICS, &delta, &length) == 0) {
+            totals_.received += delta.tp_packets - delta.tp_drops; // the kernel counts a dropped packet in both
+            totals_.dropped += delta.tp_drops;
+            totals_.freezes += delta.tp_freeze_q_cnt;
+        }
+    }
+    auto result = totals_;
+    result.filtered = filtered_.load(std::memory_order_relaxed);
+    result.copied = copied_.load(std::memory_order_relaxed);
+    result.discarded = discarded_.load(std::memory_order_relaxed);
+    result.held_blocks = held_.load(std::memory_order_relaxed);
+    result.pinned_blocks = pinned_.load(std::memory_order_relaxed);
+    return result;
+}
+
+void ring_core::close() noexcept {
+    sock_filter reject_all[] = {{BPF_RET | BPF_K, 0, 0, 0}};
+    sock_fprog const program{1, reject_all};
+    ::setsockopt(socket_.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+    intrusive_ptr_add_ref(this);
+    netring_asio::detail::run_in_background(*this);
+}
+
+void ring_core::run() noexcept {
+    boost::intrusive_ptr<ring_core> const closing{this, false};
+    statistics();
+    {
+        std::lock_guard const lock{statistics_mutex_};
+        counting_ = false;
+    }
+    // Nothing is lent any more, so a ring that nobody holds stays so.
+    if (held_.load() == 0)
+        memory_.unmap();
+    else
+        evacuate();
+    link_events_.reset();
+    socket_.reset();
+}
+
+void ring_core::evacuate() noexcept {
+    // A mapping of the ring keeps the socket alive, and with it promiscuous mode and the share of the fanout group. So
+    // the held blocks move to memory of our own at the same address. Replacing a mapping is atomic for those who read
+    // it.
+    auto const size = memory_.size();
+    auto* const mapped =
+        ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (mapped == MAP_FAILED)
+        return; // then the ring stays mapped until the last block is released
+    ring_memory fresh{static_cast<std::byte*>(mapped), size};
+    for (std::size_t i = 0; i != block_count_; ++i) {
+        if (!blocks_[i].lent_.load())
+            continue;
+        auto const& header = descriptor(i)->hdr.bh1;
+        auto const first = header.offset_to_first_pkt;
+        auto const offset = i * block_size_ + first;
+        if (first < header.blk_len && header.blk_len <= block_size_)
+            std::memcpy(fresh.data() + offset, memory_.data() + offset, header.blk_len - first);
+    }
+    if (::mremap(fresh.data(), size, size, MREMAP_MAYMOVE | MREMAP_FIXED, memory_.data()) != MAP_FAILED)
+        fresh.release();
+}
+
+} // namespace netring_asio::afpacket::detail

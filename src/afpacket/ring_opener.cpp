@@ -1,0 +1,339 @@
+#include "ring_opener.hpp"
+
+#include "../detail/kernel_constants.hpp"
+#include "../detail/network_namespace.hpp"
+#include "ring_core.hpp"
+#include <netring_asio/detail/kernel_filter.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <utility>
+
+#include <arpa/inet.h>
+#include <linux/filter.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/net_tstamp.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace netring_asio::afpacket {
+
+namespace detail {
+
+bool bind_packet_socket(int socket, int interface_index) noexcept {
+    sockaddr_ll address{};
+    address.sll_family = AF_PACKET;
+    address.sll_protocol = htons(ETH_P_ALL);
+    address.sll_ifindex = interface_index;
+    return ::bind(socket, reinterpret_cast<sockaddr const*>(&address), sizeof address) == 0;
+}
+
+bool add_memberships(int socket, capture_options const& options, error_code& ec) noexcept {
+    for (auto const& [wanted, type] : {std::pair{options.promiscuous(), PACKET_MR_PROMISC},
+                                       std::pair{options.all_multicast(), PACKET_MR_ALLMULTI}}) {
+        packet_mreq request{};
+        request.mr_ifindex = options.interface_index();
+        request.mr_type = static_cast<unsigned short>(type);
+        if (wanted && ::setsockopt(socket, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &request, sizeof request) != 0) {
+            ec.assign(errno, boost::system::system_category());
+            return false;
+        }
+    }
+    return true;
+}
+
+bool attach_filter(int socket, filter const& wanted, bool& exact, error_code& ec) {
+    auto attach = [&](netring_asio::detail::kernel_filter const& kernel) {
+        exact = kernel.exact;
+        sock_fprog const argument{
+            static_cast<unsigned short>(kernel.program.size()),
+            const_cast<sock_filter*>(reinterpret_cast<sock_filter const*>(kernel.program.data()))};
+        return ::setsockopt(socket, SOL_SOCKET, SO_ATTACH_FILTER, &argument, sizeof argument) == 0;
+    };
+    // ENOMEM: the program is over net.core.optmem_max, and user space decides alone.
+    if (attach(netring_asio::detail::make_kernel_filter(wanted)) ||
+        (errno == ENOMEM && attach(netring_asio::detail::kernel_filter::undecided())))
+        return true;
+    ec.assign(errno, boost::system::system_category());
+    return false;
+}
+
+} // namespace detail
+
+void ring_opener::open(int socket, error_code& ec) {
+    ec = {};
+    socket_.reset(socket);
+    if (ring_.is_open()) {
+        fail(ec, error::already_open, "open");
+        return;
+    }
+    if (!validate(ec))
+        return;
+    error_code namespace_error;
+    netring_asio::detail::run_in_network_namespace(options_.network_namespace(), namespace_error,
+                                                   [&] { open_in_namespace(ec); });
+    if (namespace_error)
+        fail(ec, namespace_error, "network namespace '" + options_.network_namespace() + "'");
+}
+
+bool ring_opener::validate(error_code& ec) {
+    auto const& o = options_;
+    auto const page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    if (o.block_size() == 0 || o.block_size() % page != 0)
+        return fail(ec, error::invalid_ring_geometry, "block_size");
+    if (o.block_count() < 2 || o.block_count() > UINT_MAX / o.block_size())
+        return fail(ec, error::invalid_ring_geometry, "block_count");
+    if (o.minimum_block_count() < 2 || o.minimum_block_count() > o.block_count())
+        return fail(ec, error::invalid_ring_geometry, "minimum_block_count");
+    if (o.block_timeout().count() < 0 || o.block_timeout() > std::chrono::minutes{1})
+        return fail(ec, error::invalid_option, "block_timeout");
+    if (o.snap_length() == 0 || o.snap_length() > INT_MAX)
+        return fail(ec, error::invalid_option, "snap_length");
+    if (o.pin_budget() > o.block_count())
+        return fail(ec, error::invalid_option, "pin_budget");
+    if (o.busy_poll() && (o.busy_poll()->count() < 0 || o.busy_poll()->count() > INT_MAX))
+        return fail(ec, error::invalid_option, "busy_poll");
+    if (o.any_interface() && (o.promiscuous() || o.all_multicast()))
+        return fail(ec, error::conflicting_options, "promiscuous mode and all interfaces");
+    if (o.any_interface() && o.timestamps() == timestamp_source::hardware)
+        return fail(ec, error::conflicting_options, "hardware timestamps and all interfaces");
+    if (!o.fanout())
+        return true;
+    auto const& fanout = *o.fanout();
+    if (o.on_link_down() == link_down_policy::reopen_by_name)
+        return fail(ec, error::conflicting_options, "reopen_by_name and fanout: a member cannot be bound anew");
+    if (fanout.roll_over() && fanout.mode() == fanout_mode::rollover)
+        return fail(ec, error::conflicting_options, "fanout: roll_over and the mode of that name");
+    if (fanout.maximum_members() > 65536)
+        return fail(ec, error::invalid_option, "fanout: maximum_members");
+    if ((fanout.mode() == fanout_mode::classic_bpf) == fanout.classic_program().empty())
+        return fail(ec, error::conflicting_options, "fanout: classic_bpf and its program go together");
+    if ((fanout.mode() == fanout_mode::extended_bpf) != (fanout.extended_program() >= 0))
+        return fail(ec, error::conflicting_options, "fanout: extended_bpf and its program go together");
+    return true;
+}
+
+void ring_opener::open_in_namespace(error_code& ec) {
+    if (!find_interface(ec) || !set_socket_options(ec) || !make_ring(ec) || !install_filter(ec) || !bind(ec) ||
+        !join_fanout(ec))
+        return;
+    ring_ = rx_ring{};
+    ring_.core_.reset(new detail::ring_core{std::move(socket_), std::move(link_events_), std::move(memory_),
+                                            options_.block_size(), options_.block_count(), options_.pin_budget(), ec});
+    if (ec) {
+        context_ = "epoll";
+        return;
+    }
+    ring_.open_ = true;
+    ring_.options_ = std::move(options_);
+    ring_.filter_ = std::move(filter_);
+    ring_.user_filter_ = exact_filter_ ? rx_ring::user_filter::off : rx_ring::user_filter::always;
+    ring_.records_.link = link_;
+    ring_.records_.vnet_header_size = vnet_header_size_;
+    ring_.cooked_ = cooked_;
+    ring_.fanout_id_ = fanout_id_;
+}
+
+bool ring_opener::find_interface(error_code& ec) {
+    // A plain socket answers for the devices; the packet socket's type depends on what they say.
+    detail::unique_descriptor const asking{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+    if (!asking && !socket_)
+        return fail_with_errno(ec, "socket");
+    auto const ask = asking ? asking.get() : socket_.get();
+    auto const& name = options_.interface_name();
+    if (!options_.any_interface()) {
+        device_ = name.empty() ? detail::find_device(ask, options_.interface_index(), ec)
+                               : detail::find_device(ask, name, ec);
+        if (ec)
+            return fail(ec, ec,
+                        "interface '" + (name.empty() ? std::to_string(options_.interface_index()) : name) + "'");
+        options_.interface_name(device_.name).interface_index(device_.index);
+        if (options_.on_link_down() == link_down_policy::fail &&
+            detail::query_link(ask, device_.index) == detail::link_state::down)
+            return fail(ec, error::interface_down, "interface '" + device_.name + "'");
+        link_events_ = detail::open_link_events(ec);
+        if (ec)
+            return fail(ec, ec, "netlink");
+    }
+    switch (options_.any_interface() ? ARPHRD_VOID : device_.hardware_type) {
+    case ARPHRD_ETHER:
+    case ARPHRD_LOOPBACK:
+        link_ = link_type::ethernet;
+        break;
+    case ARPHRD_NONE:
+    case ARPHRD_RAWIP:
+        link_ = link_type::raw_ip;
+        break;
+    default:
+        link_ = link_type::linux_sll2;
+        cooked_ = true;
+    }
+    auto const type = cooked_ ? SOCK_DGRAM : SOCK_RAW;
+    if (socket_) {
+        int actual = 0;
+        socklen_t length = sizeof actual;
+        if (::getsockopt(socket_.get(), SOL_SOCKET, SO_TYPE, &actual, &length) != 0)
+            return fail_with_errno(ec, "assign");
+        if (actual != type)
+            return fail(ec, error::unsupported_link_type,
+                        cooked_ ? "assign: this interface needs a SOCK_DGRAM socket" : "assign: SOCK_RAW is needed");
+        return true;
+    }
+    socket_.reset(::socket(AF_PACKET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!socket_)
+        return errno == EPERM ? fail(ec, error::missing_privilege, "socket") : fail_with_errno(ec, "socket");
+    return true;
+}
+
+template <class T>
+bool ring_opener::set(int level, int name, T const& value, error_code& ec, char const* context) {
+    if (::setsockopt(socket_.get(), level, name, &value, sizeof value) == 0)
+        return true;
+    if (errno == ENOPROTOOPT || errno == EOPNOTSUPP)
+        return fail(ec, error::unsupported_option, context);
+    if (errno == EPERM)
+        return fail(ec, error::missing_privilege, context + std::string{": needs CAP_NET_ADMIN"});
+    return fail_with_errno(ec, context);
+}
+
+bool ring_opener::set_socket_options(error_code& ec) {
+    auto const& o = options_;
+    if (!set(SOL_PACKET, PACKET_VERSION, int{TPACKET_V3}, ec, "TPACKET_V3"))
+        return false;
+    if (cooked_ && !set(SOL_PACKET, PACKET_RESERVE, unsigned{32}, ec, "PACKET_RESERVE"))
+        return false;
+    if (o.offload_details()) {
+        vnet_header_size_ = sizeof(netring_asio::detail::vnet_header);
+        if (!set(SOL_PACKET, PACKET_VNET_HDR, int{1}, ec, "offload_details"))
+            return false;
+    }
+    if (o.ignore_outgoing() && !set(SOL_PACKET, PACKET_IGNORE_OUTGOING, int{1}, ec, "ignore_outgoing"))
+        return false;
+    if (o.timestamps() == timestamp_source::hardware) {
+        if (!detail::enable_hardware_timestamps(socket_.get(), device_.name))
+            return fail(ec, error::unsupported_option, "hardware timestamps on '" + device_.name + "'");
+        if (!set(SOL_PACKET, PACKET_TIMESTAMP, int{SOF_TIMESTAMPING_RAW_HARDWARE}, ec, "timestamps"))
+            return false;
+    }
+    if (o.busy_poll() && !set(SOL_SOCKET, SO_BUSY_POLL, static_cast<int>(o.busy_poll()->count()), ec, "busy_poll"))
+        return false;
+    if (o.prefer_busy_poll()) {
+        if (!set(SOL_SOCKET, SO_PREFER_BUSY_POLL, int{1}, ec, "prefer_busy_poll"))
+            return false;
+        if (*o.prefer_busy_poll() != 0 &&
+            !set(SOL_SOCKET, SO_BUSY_POLL_BUDGET, int{*o.prefer_busy_poll()}, ec, "prefer_busy_poll: budget"))
+            return false;
+    }
+    if (!detail::add_memberships(socket_.get(), o, ec))
+        return fail(ec, ec, "promiscuous or multicast mode");
+    return true;
+}
+
+bool ring_opener::make_ring(error_code& ec) {
+    auto const& o = options_;
+    auto const size = o.block_size();
+    auto const minimum = options_.minimum_block_count();
+    for (auto count = options_.block_count();; count = std::max(minimum, count - (count + 3) / 4)) {
+        tpacket_req3 request{};
+        request.tp_block_size = static_cast<unsigned>(size);
+        request.tp_block_nr = static_cast<unsigned>(count);
+        request.tp_frame_size = request.tp_block_size; // V3 packs frames of any size; the kernel only checks the sum
+        request.tp_frame_nr = request.tp_block_nr;
+        request.tp_retire_blk_tov = static_cast<unsigned>(options_.block_timeout().count());
+        request.tp_feature_req_word = o.rx_hash() ? TP_FT_REQ_FILL_RXHASH : 0;
+        if (::setsockopt(socket_.get(), SOL_PACKET, PACKET_RX_RING, &request, sizeof request) == 0) {
+            auto* const mapped = ::mmap(nullptr, size * count, PROT_READ | PROT_WRITE, MAP_SHARED, socket_.get(), 0);
+            if (mapped != MAP_FAILED) {
+                memory_ = {static_cast<std::byte*>(mapped), size * count};
+                auto const pin_budget = std::min(options_.pin_budget(), count);
+                options_.minimum_block_count(minimum).block_count(count).pin_budget(pin_budget);
+                return true;
+            }
+            auto const code = errno;
+            tpacket_req3 const none{};
+            ::setsockopt(socket_.get(), SOL_PACKET, PACKET_RX_RING, &none, sizeof none);
+            errno = code;
+        }
+        if (errno == EINVAL)
+            return fail(ec, error::invalid_ring_geometry, "PACKET_RX_RING");
+        if (errno != ENOMEM && errno != EAGAIN)
+            return fail_with_errno(ec, "PACKET_RX_RING");
+        if (count == minimum)
+            return fail(ec, error::no_ring_memory,
+                        "not even " + std::to_string(minimum) + " blocks of " + std::to_string(size) + " bytes");
+    }
+}
+
+bool ring_opener::install_filter(error_code& ec) {
+    std::string message;
+    filter_ = filter::compile(options_.filter(), link_, options_.snap_length(), ec, &message);
+    if (ec)
+        return fail(ec, ec, "filter: " + message);
+    return detail::attach_filter(socket_.get(), filter_, exact_filter_, ec) || fail(ec, ec, "SO_ATTACH_FILTER");
+}
+
+bool ring_opener::bind(error_code& ec) {
+    if (detail::bind_packet_socket(socket_.get(), options_.any_interface() ? 0 : device_.index))
+        return true;
+    return errno == ENODEV ? fail(ec, error::no_such_interface, "bind") : fail_with_errno(ec, "bind");
+}
+
+bool ring_opener::join_fanout(error_code& ec) {
+    if (!options_.fanout())
+        return true;
+    auto const& options = options_;
+    auto const& o = *options.fanout();
+    unsigned flags = 0;
+    if (!o.id())
+        flags |= PACKET_FANOUT_FLAG_UNIQUEID;
+    if (o.roll_over())
+        flags |= PACKET_FANOUT_FLAG_ROLLOVER;
+    if (o.defragment())
+        flags |= PACKET_FANOUT_FLAG_DEFRAG;
+    if (options.ignore_outgoing())
+        flags |= PACKET_FANOUT_FLAG_IGNORE_OUTGOING; // in a group the option of the socket has no effect
+    struct {
+        std::uint16_t id;
+        std::uint16_t type_flags;
+        std::uint32_t max_num_members;
+    } const arguments{o.id().value_or(0), static_cast<std::uint16_t>(static_cast<unsigned>(o.mode()) | flags),
+                      o.maximum_members()};
+    if (::setsockopt(socket_.get(), SOL_PACKET, PACKET_FANOUT, &arguments,
+                     o.maximum_members() != 0 ? sizeof arguments : sizeof(int)) != 0)
+        return errno == EINVAL || errno == EALREADY ? fail(ec, error::fanout_conflict, "fanout")
+                                                    : fail_with_errno(ec, "fanout");
+    if (o.mode() == fanout_mode::classic_bpf) {
+        auto program = o.classic_program();
+        sock_fprog const argument{static_cast<unsigned short>(program.size()),
+                                  reinterpret_cast<sock_filter*>(program.data())};
+        if (!set(SOL_PACKET, PACKET_FANOUT_DATA, argument, ec, "fanout: program"))
+            return false;
+    }
+    if (o.mode() == fanout_mode::extended_bpf &&
+        !set(SOL_PACKET, PACKET_FANOUT_DATA, o.extended_program(), ec, "fanout: program"))
+        return false;
+    int group = 0;
+    socklen_t length = sizeof group;
+    if (::getsockopt(socket_.get(), SOL_PACKET, PACKET_FANOUT, &group, &length) != 0)
+        return fail_with_errno(ec, "fanout");
+    fanout_id_ = static_cast<std::uint16_t>(group & 0xffff);
+    return true;
+}
+
+bool ring_opener::fail(error_code& ec, error_code value, std::string context) {
+    ec = value;
+    context_ = std::move(context);
+    return false;
+}
+
+bool ring_opener::fail_with_errno(error_code& ec, std::string context) {
+    return fail(ec, error_code{errno, boost::system::system_category()}, std::move(context));
+}
+
+} // namespace netring_asio::afpacket
