@@ -2,6 +2,7 @@
 
 #include <netring_asio/fanout.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -149,7 +150,9 @@ public:
     int interface_index() const noexcept { return interface_index_; }
     std::size_t block_size() const noexcept { return block_size_; }
     std::size_t block_count() const noexcept { return block_count_; }
-    std::size_t minimum_block_count() const noexcept { return minimum_block_count_.value_or((block_count_ + 3) / 4); }
+    std::size_t minimum_block_count() const noexcept {
+        return minimum_block_count_.value_or(std::max<std::size_t>((block_count_ + 3) / 4, 2));
+    }
     std::chrono::milliseconds block_timeout() const noexcept { return block_timeout_; }
     std::size_t pin_budget() const noexcept { return pin_budget_.value_or(block_count_ / 2); }
     std::string const& filter() const noexcept { return filter_expression_; }
