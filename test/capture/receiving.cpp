@@ -1,0 +1,294 @@
+#include "../afpacket/support.hpp"
+#include <netring_asio/capture.hpp>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/use_future.hpp>
+#include <boost/test/unit_test.hpp>
+
+#include <algorithm>
+#include <optional>
+#include <ranges>
+#include <thread>
+
+#include <sys/resource.h>
+
+namespace net = boost::asio;
+using namespace std::chrono_literals;
+using boost::test_tools::per_element;
+
+namespace {
+
+nr::capture open_capture(net::io_context& context, lab::side const& side,
+                         nr::capture_options const& options = small()) {
+    nr::capture capture{context};
+    side.enter([&] { capture.open(options); });
+    return capture;
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(capture, *lab::available())
+
+BOOST_AUTO_TEST_CASE(a_thousand_cancelled_receives_lose_no_packet) {
+    lab::pair const wire;
+    net::io_context context;
+    auto capture = open_capture(context, wire.right);
+    auto sender = lab::start_sender(wire.left, wire.right, {.count = 20'000, .rate = 40'000});
+    std::vector<std::uint64_t> numbers;
+    int cancelled = 0;
+    bool done = false;
+    net::cancellation_signal signal;
+    net::steady_timer timer{context};
+    net::co_spawn(
+        context,
+        [&]() -> net::awaitable<void> {
+            nr::packet_batch batch;
+            for (int i = 0; cancelled < 1000 || numbers.size() < 20'000; ++i) {
+                // Emitted at all sorts of moments: before, with and after the packets.
+                timer.expires_after(std::chrono::microseconds{i % 7 * 100});
+                timer.async_wait([&](nr::error_code) { signal.emit(net::cancellation_type::total); });
+                auto [error, count] = co_await capture.async_receive(
+                    batch, net::bind_cancellation_slot(signal.slot(), net::as_tuple(net::use_awaitable)));
+                if (error)
+                    ++cancelled;
+                BOOST_TEST((!error || error == net::error::operation_aborted));
+                BOOST_TEST(count == batch.size());
+                append_numbers(numbers, batch);
+                timer.cancel();
+            }
+            done = true;
+        },
+        net::detached);
+    context.run_for(20s);
+    BOOST_TEST(done);
+    BOOST_TEST(cancelled >= 1000);
+    BOOST_TEST(capture.statistics().dropped == 0U);
+    BOOST_TEST(numbers == numbers_up_to(20'000), per_element());
+}
+
+BOOST_AUTO_TEST_CASE(a_race_with_a_timer_loses_no_packet) {
+    using namespace net::experimental::awaitable_operators;
+    lab::pair const wire;
+    net::io_context context;
+    auto capture = open_capture(context, wire.right);
+    auto sender = lab::start_sender(wire.left, wire.right, {.count = 5'000, .rate = 10'000});
+    std::vector<std::uint64_t> numbers;
+    int timer_won = 0;
+    net::co_spawn(
+        context,
+        [&]() -> net::awaitable<void> {
+            net::steady_timer timer{context};
+            nr::packet_batch batch;
+            while (numbers.size() < 5'000) {
+                timer.expires_after(500us);
+                auto const winner =
+                    co_await (capture.async_receive(batch, net::use_awaitable) || timer.async_wait(net::use_awaitable));
+                timer_won += static_cast<int>(winner.index());
+                append_numbers(numbers, batch); // whichever branch won
+                batch.reset();
+            }
+        },
+        net::detached);
+    context.run_for(20s);
+    BOOST_TEST(timer_won > 0);
+    BOOST_TEST(numbers == numbers_up_to(5'000), per_element());
+}
+
+BOOST_AUTO_TEST_CASE(owned_packets_are_exactly_the_batch_and_survive_the_ring) {
+    lab::pair const wire;
+    net::io_context context;
+    std::vector<nr::owned_packet> all;
+    {
+        auto capture = open_capture(context, wire.right);
+        lab::send_numbered(wire.left, wire.right, {.count = 2000});
+        std::vector<nr::owned_packet> packets;
+        while (all.size() < 2000) {
+            auto future = capture.async_receive(packets, net::use_future);
+            context.restart();
+            context.run_for(1s);
+            BOOST_REQUIRE(future.wait_for(0s) == std::future_status::ready);
+            BOOST_TEST(future.get() == packets.size());
+            all.insert(all.end(), packets.begin(), packets.end());
+        }
+        auto aborted = capture.async_receive(packets, net::use_future);
+        capture.cancel();
+        context.restart();
+        context.run();
+        BOOST_CHECK_THROW(aborted.get(), nr::system_error);
+        BOOST_TEST(packets.empty());
+    }
+    std::vector<std::uint64_t> numbers;
+    for (nr::packet_view const& packet : all)
+        numbers.push_back(*lab::frame_number(packet.data));
+    BOOST_TEST(numbers == numbers_up_to(2000), per_element());
+}
+
+BOOST_AUTO_TEST_CASE(taking_five_packets_leaves_the_sixth_to_the_next_receive) {
+    lab::pair const wire;
+    net::io_context context;
+    auto capture = open_capture(context, wire.right);
+    lab::send_numbered(wire.left, wire.right, {.count = 5});
+    std::vector<std::uint64_t> numbers;
+    // Returns although no sixth came, and there is no time limit.
+    for (auto const packet : capture.packets() | std::views::take(5))
+        numbers.push_back(*lab::frame_number(packet.data));
+    lab::send_numbered(wire.left, wire.right, {.count = 9, .first = 5});
+    for (auto const packet : capture.packets() | std::views::take(2))
+        numbers.push_back(*lab::frame_number(packet.data));
+    nr::packet_batch batch;
+    bool received = false;
+    capture.async_receive(batch, [&](nr::error_code error, std::size_t) { received = !error; });
+    context.run_for(1s);
+    BOOST_TEST(received);
+    append_numbers(numbers, batch);
+    for (auto const packet : capture.packets(20ms))
+        numbers.push_back(*lab::frame_number(packet.data));
+    BOOST_TEST(numbers == numbers_up_to(14), per_element());
+    capture.close();
+    BOOST_TEST(std::ranges::distance(capture.packets()) == 0);
+}
+
+BOOST_AUTO_TEST_CASE(waiting_takes_nothing) {
+    lab::pair const wire;
+    net::io_context context;
+    auto capture = open_capture(context, wire.right);
+    int completed = 0;
+    capture.async_wait([&](nr::error_code error) { completed += !error; });
+    context.run_for(20ms);
+    BOOST_TEST(completed == 0);
+    nr::packet_batch batch;
+    BOOST_TEST(!capture.try_receive(batch)); // while an operation is pending
+    lab::send_numbered(wire.left, wire.right, {.count = 3});
+    context.run_for(1s);
+    BOOST_TEST(completed == 1);
+    for (int i = 0; i != 3; ++i) {
+        context.restart();
+        capture.async_wait([&](nr::error_code error) { completed += !error; });
+        context.run();
+    }
+    BOOST_TEST(completed == 4);
+    BOOST_TEST(receive_numbers(capture, 3) == numbers_up_to(3), per_element());
+}
+
+BOOST_AUTO_TEST_CASE(nothing_runs_while_nothing_comes_whatever_is_held) {
+    lab::pair const wire;
+    net::io_context context;
+    auto capture = open_capture(context, wire.right);
+    nr::packet_batch newest, batch;
+    lab::send_numbered(wire.left, wire.right, {.count = 1});
+    BOOST_REQUIRE(capture.receive(newest, 1s) == 1U);
+    capture.async_receive(batch, [](nr::error_code, std::size_t) {});
+    context.run_for(20ms);
+    rusage before{}, after{};
+    ::getrusage(RUSAGE_THREAD, &before);
+    context.run_for(500ms);
+    ::getrusage(RUSAGE_THREAD, &after);
+    BOOST_TEST(after.ru_nvcsw - before.ru_nvcsw <= 5);
+    auto cpu = [](rusage const& usage) {
+        return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1'000'000 + usage.ru_utime.tv_usec +
+               usage.ru_stime.tv_usec;
+    };
+    BOOST_TEST(cpu(after) - cpu(before) < 100'000); // a spin would take all of it
+
+    wire.right.set_down();
+    context.run_for(20ms);
+    capture.async_receive(batch, [](nr::error_code, std::size_t) {});
+    ::getrusage(RUSAGE_THREAD, &before);
+    context.restart();
+    context.run_for(200ms);
+    ::getrusage(RUSAGE_THREAD, &after);
+    BOOST_TEST(after.ru_nvcsw - before.ru_nvcsw <= 5);
+}
+
+BOOST_AUTO_TEST_CASE(batches_and_frames_outlive_the_capture_and_its_context) {
+    lab::pair const wire;
+    nr::packet_batch batch;
+    nr::frame frame;
+    {
+        std::optional<net::io_context> context{std::in_place};
+        std::optional<nr::capture> capture{open_capture(*context, wire.right)};
+        lab::send_numbered(wire.left, wire.right, {.count = 900});
+        BOOST_REQUIRE(capture->receive(batch, 1s) != 0U);
+        frame = batch.hold(*batch.begin());
+        nr::packet_batch never;
+        capture->async_receive(never, [held = batch.hold(*batch.begin())](nr::error_code, std::size_t) {});
+        capture.reset();
+        context.reset();
+    }
+    std::thread{[&, moved = std::move(batch)]() mutable {
+        BOOST_TEST(*lab::frame_number((*moved.begin()).data) == 0U);
+        moved.reset();
+    }}.join();
+    BOOST_TEST(*lab::frame_number(frame->data) == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(a_pending_receive_is_told_of_the_interface) {
+    lab::pair const wire;
+    net::io_context context;
+    auto capture = open_capture(context, wire.right);
+    nr::packet_batch batch;
+    nr::error_code seen;
+    auto receive = [&](auto happens) {
+        seen = {};
+        capture.async_receive(batch, [&](nr::error_code error, std::size_t) { seen = error; });
+        context.restart();
+        context.run_for(10ms);
+        happens();
+        context.run_for(1s);
+    };
+    receive([&] { wire.right.set_down(); });
+    BOOST_TEST((seen == nr::error::interface_down));
+    receive([&] {
+        wire.right.set_up();
+        std::this_thread::sleep_for(10ms);
+        lab::send_numbered(wire.left, wire.right, {});
+    });
+    BOOST_TEST(!seen);
+    BOOST_TEST(batch.size() == 1U);
+    receive([&] { wire.right.remove(); });
+    if (seen == nr::error::interface_down) // the kernel takes it down first
+        receive([] {});
+    BOOST_TEST((seen == nr::error::interface_removed));
+}
+
+BOOST_AUTO_TEST_CASE(a_capture_moves_with_its_pending_operation_and_converts_its_executor) {
+    lab::pair const wire;
+    net::io_context context;
+    auto first = open_capture(context, wire.right);
+    nr::packet_batch batch;
+    std::size_t received = 0;
+    first.async_receive(batch, [&](nr::error_code, std::size_t count) { received = count; });
+    auto second = std::move(first);
+    lab::send_numbered(wire.left, wire.right, {.count = 1});
+    context.run_for(1s);
+    BOOST_TEST(received == 1U);
+
+    using precise = nr::basic_capture<net::io_context::executor_type>;
+    precise narrow{context.get_executor()};
+    wire.right.enter([&] { narrow.open(small()); });
+    nr::capture wide{std::move(narrow)};
+    using awaiting = decltype(net::use_awaitable)::as_default_on_t<nr::capture>;
+    awaiting by_default{std::move(wide)};
+    bool done = false;
+    net::co_spawn(
+        context,
+        [&]() -> net::awaitable<void> {
+            co_await by_default.async_wait();
+            done = co_await by_default.async_receive(batch) == 1;
+        },
+        net::detached);
+    lab::send_numbered(wire.left, wire.right, {.count = 1});
+    context.restart();
+    context.run_for(1s);
+    BOOST_TEST(done);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
