@@ -8,8 +8,13 @@
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+
+#ifndef ARPHRD_RAWIP
+#define ARPHRD_RAWIP 519 // glibc's <net/if_arp.h> does not know it
+#endif
 
 namespace netring_asio::afpacket::detail {
 namespace {
@@ -26,6 +31,19 @@ error_code no_device_or(int code) {
 }
 
 } // namespace
+
+link_type capture_link(unsigned short hardware_type) noexcept {
+    switch (hardware_type) {
+    case ARPHRD_ETHER:
+    case ARPHRD_LOOPBACK:
+        return link_type::ethernet;
+    case ARPHRD_NONE:
+    case ARPHRD_RAWIP:
+        return link_type::raw_ip;
+    default:
+        return link_type::linux_sll2;
+    }
+}
 
 device find_device(int socket, std::string const& name, error_code& ec) {
     ec = {};

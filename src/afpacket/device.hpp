@@ -2,6 +2,7 @@
 
 #include "../detail/unique_descriptor.hpp"
 #include <netring_asio/error.hpp>
+#include <netring_asio/packet/packet_view.hpp>
 
 #include <string>
 
@@ -18,7 +19,11 @@ struct device {
 
 enum class link_state { up, down, removed };
 
-// All of these ask in the network namespace of `socket`, whichever the calling thread is in.
+/// The header that packets of a device of this ARPHRD_* type are captured with. Devices with link headers of their own
+/// are captured as Linux cooked packets.
+link_type capture_link(unsigned short hardware_type) noexcept;
+
+// These ask in the network namespace of `socket`, whichever the calling thread is in.
 
 device find_device(int socket, std::string const& name, error_code& ec);
 device find_device(int socket, int index, error_code& ec);

@@ -16,8 +16,6 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/net_tstamp.h>
-#include <net/if.h>
-#include <net/if_arp.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -161,19 +159,8 @@ bool ring_opener::find_interface(error_code& ec) {
         if (ec)
             return fail(ec, ec, "netlink");
     }
-    switch (options_.any_interface() ? ARPHRD_VOID : device_.hardware_type) {
-    case ARPHRD_ETHER:
-    case ARPHRD_LOOPBACK:
-        link_ = link_type::ethernet;
-        break;
-    case ARPHRD_NONE:
-    case ARPHRD_RAWIP:
-        link_ = link_type::raw_ip;
-        break;
-    default:
-        link_ = link_type::linux_sll2;
-        cooked_ = true;
-    }
+    link_ = options_.any_interface() ? link_type::linux_sll2 : detail::capture_link(device_.hardware_type);
+    cooked_ = link_ == link_type::linux_sll2;
     auto const type = cooked_ ? SOCK_DGRAM : SOCK_RAW;
     if (socket_) {
         int actual = 0;
