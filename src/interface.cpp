@@ -100,26 +100,28 @@ std::vector<interface_info> list_here(error_code& ec) {
     std::map<std::string, interface_info> found;
     for (auto const* entry = first; entry != nullptr; entry = entry->ifa_next) {
         auto& info = found[entry->ifa_name];
-        if (entry->ifa_addr == nullptr)
-            continue;
-        if (entry->ifa_addr->sa_family == AF_PACKET) {
-            auto const& address = *reinterpret_cast<sockaddr_ll const*>(entry->ifa_addr);
-            info.name = entry->ifa_name;
-            info.index = address.sll_ifindex;
+        auto const family = entry->ifa_addr != nullptr ? entry->ifa_addr->sa_family : AF_UNSPEC;
+        if (family == AF_PACKET)
+            info.hardware_address = hardware_address_text(*reinterpret_cast<sockaddr_ll const*>(entry->ifa_addr));
+        if (family == AF_INET || family == AF_INET6) {
+            info.addresses.push_back(address_text(*entry));
+        } else {
+            // Also an interface without an address of any kind.
             info.up = (entry->ifa_flags & IFF_UP) != 0;
             info.running = info.up && (entry->ifa_flags & IFF_RUNNING) != 0;
             info.loopback = (entry->ifa_flags & IFF_LOOPBACK) != 0;
             info.promiscuous = (entry->ifa_flags & IFF_PROMISC) != 0;
-            info.link = afpacket::detail::capture_link(address.sll_hatype);
-            info.hardware_address = hardware_address_text(address);
-        } else if (entry->ifa_addr->sa_family == AF_INET || entry->ifa_addr->sa_family == AF_INET6) {
-            info.addresses.push_back(address_text(*entry));
         }
     }
     std::vector<interface_info> result;
-    for (auto& [label, info] : found) {
-        if (info.index == 0) // an address label such as eth0:1
+    for (auto& [name, info] : found) {
+        error_code gone;
+        auto const device = afpacket::detail::find_device(socket.get(), name, gone);
+        if (gone)
             continue;
+        info.name = name;
+        info.index = device.index;
+        info.link = afpacket::detail::capture_link(device.hardware_type);
         ask_driver(socket.get(), info);
         result.push_back(std::move(info));
     }

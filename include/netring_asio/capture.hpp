@@ -199,8 +199,7 @@ public:
     /// five; the rest of the block is delivered by the next operation. Ends when the capture is closed, or when nothing
     /// came for `limit` (negative: never); other errors are thrown. A packet is valid until the next is looked at.
     auto packets(std::chrono::nanoseconds limit = std::chrono::nanoseconds{-1}) {
-        return detail::packet_range{
-            [impl = impl_, limit](packet_batch& packet) { return impl->next_packet(packet, limit); }};
+        return detail::packet_range{detail::next_packet<impl_type>{impl_, limit}};
     }
 
     /// Waits until `try_receive` would succeed. Takes nothing.

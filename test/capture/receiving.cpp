@@ -138,10 +138,10 @@ BOOST_AUTO_TEST_CASE(taking_five_packets_leaves_the_sixth_to_the_next_receive) {
     lab::send_numbered(wire.left, wire.right, {.count = 5});
     std::vector<std::uint64_t> numbers;
     // Returns although no sixth came, and there is no time limit.
-    for (auto const packet : capture.packets() | std::views::take(5))
+    for (auto const& packet : capture.packets() | std::views::take(5))
         numbers.push_back(*lab::frame_number(packet.data));
     lab::send_numbered(wire.left, wire.right, {.count = 9, .first = 5});
-    for (auto const packet : capture.packets() | std::views::take(2))
+    for (auto const& packet : capture.packets() | std::views::take(2))
         numbers.push_back(*lab::frame_number(packet.data));
     nr::packet_batch batch;
     bool received = false;
@@ -149,7 +149,7 @@ BOOST_AUTO_TEST_CASE(taking_five_packets_leaves_the_sixth_to_the_next_receive) {
     context.run_for(1s);
     BOOST_TEST(received);
     append_numbers(numbers, batch);
-    for (auto const packet : capture.packets(20ms))
+    for (auto const& packet : capture.packets(20ms))
         numbers.push_back(*lab::frame_number(packet.data));
     BOOST_TEST(numbers == numbers_up_to(14), per_element());
     capture.close();

@@ -102,21 +102,6 @@ struct capture_impl : std::enable_shared_from_this<capture_impl<Executor>> {
         return batch.size();
     }
 
-    /// Splits off the next packet; false at the end of a `packets()` view.
-    bool next_packet(packet_batch& packet, std::chrono::nanoseconds limit) {
-        packet.reset();
-        packet_batch batch;
-        error_code ec;
-        if (receive(batch, limit, ec) == 0) {
-            if (ec == error::timed_out || ec == error::not_open)
-                return false;
-            throw system_error{ec, "packets"};
-        }
-        packet = batch.split(1);
-        retained = std::move(batch);
-        return true;
-    }
-
     template <class Handler>
     void fill(Handler&& handler) {
         start_receive(this->shared_from_this(), pipe_step{}, std::forward<Handler>(handler));
@@ -145,6 +130,27 @@ struct capture_impl : std::enable_shared_from_this<capture_impl<Executor>> {
     boost::asio::cancellation_signal pipe_cancellation;
     unsigned cancels = 0; // an operation that sees it change was cancelled
     bool receiving = false;
+};
+
+/// Splits the next packet off; false at the end of a `packets()` view.
+template <class Impl>
+struct next_packet {
+    std::shared_ptr<Impl> impl;
+    std::chrono::nanoseconds limit;
+
+    bool operator()(packet_batch& packet) {
+        packet.reset();
+        packet_batch batch;
+        error_code ec;
+        if (impl->receive(batch, limit, ec) == 0) {
+            if (ec == error::timed_out || ec == error::not_open)
+                return false;
+            throw system_error{ec, "packets"};
+        }
+        packet = batch.split(1);
+        impl->retained = std::move(batch);
+        return true;
+    }
 };
 
 } // namespace netring_asio::detail
