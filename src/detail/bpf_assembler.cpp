@@ -61,7 +61,7 @@ std::vector<filter::instruction> bpf_assembler::assemble() const {
     auto const next_kept = [&](std::uint32_t i) {
         do
             ++i;
-        while (!reached[i]);
+        while (i != nodes_.size() && !reached[i]);
         return i;
     };
     auto const idle = [&](std::uint32_t i) {

@@ -140,7 +140,7 @@ BOOST_AUTO_TEST_CASE(held_blocks_neither_spin_nor_lose_what_fits) {
 
     // Out of order, on another thread; then it goes on by itself.
     std::thread{[&] {
-        for (std::size_t const i : {6, 0, 5, 2, 1, 3, 4})
+        for (auto const i : {6U, 0U, 5U, 2U, 1U, 3U, 4U})
             held[i].reset();
     }}.join();
     BOOST_TEST(ring.statistics().held_blocks == 0U);
