@@ -1,5 +1,7 @@
 #pragma once
 
+#include <netring_asio/flow/tracker.hpp>
+
 #include <algorithm>
 #include <random>
 
