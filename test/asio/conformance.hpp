@@ -22,6 +22,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
+#include <boost/asio/version.hpp>
 #include <boost/test/unit_test.hpp>
 
 #include <asio/tracked_executor.hpp>
@@ -34,6 +35,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 /// Whether an asynchronous operation keeps the contract that Asio's users rely on.
@@ -98,6 +100,13 @@ std::chrono::milliseconds patience() {
     else
         return 5s;
 }
+
+template <class Deferred>
+struct signature_of;
+template <class Signature, class... Rest>
+struct signature_of<net::deferred_async_operation<Signature, Rest...>> {
+    using type = Signature;
+};
 
 inline thread_local bool initiating = false;
 
@@ -294,7 +303,8 @@ private:
                                                  inner(error);
                                              }));
             });
-            expect(use.allocated != 0, situation, "the allocator was not used");
+            // An immediate completion is posted, and a type-erased executor allocates for itself what it is posted.
+            expect(use.allocated != 0 || before, situation, "the allocator was not used");
             expect(use.in_use_at_call == 0, situation, "memory was not given back before the handler was called");
             expect(use.allocated == use.freed, situation, "memory was not given back");
         }
@@ -340,7 +350,12 @@ private:
     }
 
     static net::experimental::coro<void> experimental_coroutine(net::any_io_executor, stage_type& at) {
-        co_await at.operation.start(*at.object, net::experimental::use_coro);
+        using signature = typename detail::signature_of<decltype(at.operation.start(*at.object, net::deferred))>::type;
+        // Asio 1.26 does not compile use_coro for an operation that has a result beside the error.
+        if constexpr (BOOST_ASIO_VERSION > 102600 || std::is_same_v<signature, void(error_code)>)
+            co_await at.operation.start(*at.object, net::experimental::use_coro);
+        else
+            co_await at.operation.start(*at.object, net::deferred);
     }
 
     void tokens() {
