@@ -13,6 +13,7 @@ constexpr std::uint16_t ppp = 0x880b;
 constexpr std::uint16_t mpls = 0x8847;
 constexpr std::uint16_t mpls_multicast = 0x8848;
 constexpr std::uint16_t pppoe_session = 0x8864;
+constexpr std::uint16_t backbone = 0x88e7;
 constexpr std::uint16_t jumbo_llc = 0x8870;
 constexpr std::uint16_t first = 0x0600; // smaller values are IEEE 802.3 lengths
 } // namespace ether
@@ -80,6 +81,8 @@ bool walker::ether_type(std::uint16_t type, std::size_t at) noexcept {
         return ppp(at);
     case ether::bridging:
         return ++depth_ < max_depth && ethernet(at);
+    case ether::backbone: // IEEE 802.1ah: the service tag stands before the customer's frame
+        return ++depth_ < max_depth && ethernet(at + 4);
     case ether::jumbo_llc:
         return logical_link(at);
     default:
@@ -114,8 +117,8 @@ bool walker::loopback(std::uint32_t family, std::size_t at) noexcept {
     case 28: // FreeBSD
     case 30: // Darwin
         return ipv6(at);
-    default:
-        return false;
+    default: // some drivers write other things, and IP tells itself
+        return ip(at);
     }
 }
 
@@ -155,6 +158,7 @@ bool decoder::operator()(packet_view const& packet, headers& out) const noexcept
     out = {};
     out.data = packet.data;
     out.time = packet.time;
+    out.link = packet.link;
     auto const wire = std::max<std::size_t>(packet.wire_length, packet.data.size());
     out.wire_length = static_cast<std::uint32_t>(wire + (packet.vlan ? 4 : 0));
     if (packet.vlan) {
@@ -164,9 +168,19 @@ bool decoder::operator()(packet_view const& packet, headers& out) const noexcept
     return detail::walker{out, packet.data, wire, options_.max_tunnels()}.link(packet.link);
 }
 
+bool decoder::layer(headers const& packet, std::uint8_t layer, headers& out) const noexcept {
+    packet_view view;
+    view.data = packet.data;
+    view.time = packet.time;
+    view.link = packet.link;
+    view.wire_length = packet.wire_length;
+    return decoder{decoder_options{}.max_tunnels(static_cast<std::uint8_t>(layer - 1))}(view, out);
+}
+
 bool decoder::datagram(std::span<std::byte const> bytes, headers& out) const noexcept {
     headers whole;
     whole.time = out.time;
+    whole.link = link_type::raw_ip;
     whole.wire_length = out.wire_length;
     whole.vlan_count = out.vlan_count;
     whole.vlans = out.vlans;

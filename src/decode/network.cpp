@@ -25,7 +25,7 @@ bool walker::ipv4(std::size_t at) noexcept {
     if (total == 0)
         total = left;
     auto const inner = out_.ip_layers != 0;
-    if (header_length < 20 || total < header_length || (inner && total > left))
+    if (header_length < 20 || total < header_length || (inner && total > left && out_.fragment_layer == 0))
         return false;
 
     out_.ip_version = 4;
@@ -43,6 +43,10 @@ bool walker::ipv4(std::size_t at) noexcept {
     out_.more_fragments = (fragment & 0x2000) != 0;
     out_.is_fragment = out_.more_fragments || out_.fragment_offset != 0;
     out_.fragment_id = u16(at + 4);
+    out_.fragment_payload_offset = static_cast<std::uint32_t>(at + header_length);
+    out_.fragment_next_header = u8(at + 9);
+    if (out_.is_fragment && out_.fragment_layer == 0)
+        out_.fragment_layer = out_.ip_layers;
     transport(u8(at + 9), at + header_length);
     return true;
 }
@@ -78,7 +82,7 @@ bool walker::ipv6(std::size_t at) noexcept {
             ipv6_jumbo_length(at + 40, (u8(at + 41) + 1U) * 8U, payload);
     }
     auto const inner = out_.ip_layers != 0;
-    if (inner && 40 + payload > left)
+    if (inner && 40 + payload > left && out_.fragment_layer == 0)
         return false;
 
     out_.ip_version = 6;
@@ -120,7 +124,11 @@ bool walker::ipv6(std::size_t at) noexcept {
             out_.more_fragments = (fragment & 1) != 0;
             out_.is_fragment = out_.more_fragments || out_.fragment_offset != 0;
             out_.fragment_id = u32(at + 4);
+            if (out_.is_fragment && out_.fragment_layer == 0)
+                out_.fragment_layer = out_.ip_layers;
             at += 8;
+            out_.fragment_payload_offset = static_cast<std::uint32_t>(at);
+            out_.fragment_next_header = next;
             if (out_.fragment_offset != 0) {
                 transport(next, at);
                 return true;

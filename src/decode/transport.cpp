@@ -26,7 +26,7 @@ void walker::transport(std::uint8_t number, std::size_t at) noexcept {
     case protocol::udp:
         return udp(at);
     case protocol::sctp:
-        if (has(at, 4)) {
+        if (has(at, 4) && at + 12 <= wire_) {
             out_.source_port = u16(at);
             out_.destination_port = u16(at + 2);
             out_.has_ports = true;

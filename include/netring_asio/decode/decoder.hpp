@@ -42,6 +42,9 @@ public:
     /// Decodes a packet; returns whether an IP header with both addresses was found.
     bool operator()(packet_view const& packet, headers& out) const noexcept;
 
+    /// Decodes a packet again, no further than to the given one of its IP headers, counted from 1.
+    bool layer(headers const& packet, std::uint8_t layer, headers& out) const noexcept;
+
     /// Decodes an IP datagram put together from the fragments of `out`, whose link layer, time and tunnels stay.
     bool datagram(std::span<std::byte const> bytes, headers& out) const noexcept;
 

@@ -72,6 +72,7 @@ enum class tunnel : std::uint8_t {
 struct headers {
     std::span<std::byte const> data; ///< the frame, or the datagram put together from fragments
     timestamp time{};
+    link_type link = link_type::ethernet;
     std::uint32_t wire_length = 0;    ///< the whole frame, with a tag that the kernel had taken out
     std::uint32_t ip_length = 0;      ///< the IP header and everything it carries
     std::uint32_t payload_length = 0; ///< what the transport header carries
@@ -79,6 +80,7 @@ struct headers {
     // Offsets into data.
     std::uint32_t link_offset = 0; ///< the innermost Ethernet header, where `has_ethernet`
     std::uint32_t ip_offset = 0;
+    std::uint32_t fragment_payload_offset = 0; ///< what a fragment carries
     std::uint32_t transport_offset = 0;
     std::uint32_t payload_offset = 0;
 
@@ -95,6 +97,7 @@ struct headers {
     bool more_fragments = false;
     bool has_ports = false;
     bool has_ethernet = false;
+    std::uint8_t fragment_next_header = 0; ///< what the fragments put together begin with
     std::uint32_t fragment_id = 0;
     std::uint32_t fragment_offset = 0; ///< in bytes; the transport header is present only where it is 0
 
@@ -110,7 +113,8 @@ struct headers {
     std::uint8_t icmp_type = 0;
     std::uint8_t icmp_code = 0;
 
-    std::uint8_t ip_layers = 0; ///< IP headers passed, outer ones included
+    std::uint8_t ip_layers = 0;      ///< IP headers passed, outer ones included
+    std::uint8_t fragment_layer = 0; ///< which of these, from 1, was of a fragment first; 0 if none was
     decode::tunnel tunnel = decode::tunnel::none;
     std::uint32_t tunnel_id = 0; ///< VNI, GRE key, TEID or MPLS label of the innermost tunnel
 

@@ -69,7 +69,7 @@ public:
     const_iterator begin() const noexcept { return events_.data(); }
     const_iterator end() const noexcept { return events_.data() + events_.size(); }
 
-    /// Events lost before this batch because their consumer was too slow; always 0 where the stream is pulled.
+    /// Events that were lost on the way to their consumer before this batch; always 0 where the stream is pulled.
     std::uint64_t dropped() const noexcept { return dropped_; }
 
 private:

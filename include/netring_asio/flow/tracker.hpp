@@ -1,6 +1,7 @@
 #pragma once
 
 #include <netring_asio/decode/decoder.hpp>
+#include <netring_asio/decode/defragmenter.hpp>
 #include <netring_asio/flow/detail/hash_bytes.hpp>
 #include <netring_asio/flow/detail/hash_index.hpp>
 #include <netring_asio/flow/detail/record_slab.hpp>
@@ -17,6 +18,7 @@
 #include <optional>
 #include <ranges>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace netring_asio::flow {
@@ -29,10 +31,11 @@ struct tracker_statistics {
     std::uint64_t ended = 0;
     std::uint64_t evicted = 0; ///< of those that ended
     std::uint64_t packets = 0;
-    std::uint64_t unmatched = 0;              ///< packets that the extractor gave no key
-    std::uint64_t unattributed_fragments = 0; ///< later fragments whose first one was not seen
-    std::uint64_t doubted_stamps = 0;         ///< see `packet_clock`
-    std::uint64_t clock_jumps = 0;            ///< see `packet_clock`
+    std::uint64_t unmatched = 0;         ///< packets that the extractor gave no key
+    std::uint64_t orphan_fragments = 0;  ///< later fragments without a first one; their flow has no ports
+    std::uint64_t dropped_datagrams = 0; ///< see `defragmenter`
+    std::uint64_t doubted_stamps = 0;    ///< see `packet_clock`
+    std::uint64_t clock_jumps = 0;       ///< see `packet_clock`
 };
 
 /// Follows flows: takes packets in and gives events out.
@@ -89,11 +92,26 @@ private:
     void track_range(Packets const& packets, event_list& events);
     void process(group& packets, event_list& events);
     void update(group& packets, std::size_t i, event_list& events);
+    void update_fragment(decode::headers const& packet, timestamp now, event_list& events);
+    timestamp tick(decode::headers const& packet, clock_source clock, event_list& events);
+    void expire_fragments(timestamp now, event_list& events);
+
+    using share = decode::defragmenter::share;
+    using found_key = extracted<key_type>;
+    std::uint32_t hash(key_type const& key) const noexcept {
+        return static_cast<std::uint32_t>(detail::hash_key(key, seed_));
+    }
+    std::uint32_t flow_of(found_key const& found, std::uint32_t hash, std::uint32_t candidate,
+                          decode::headers const& packet, timestamp now, event_list& events);
+    void count_only(decode::headers const& packet, share const& add, timestamp now, event_list& events);
+    void count(record& r, std::size_t side, share const& add, timestamp now, event_list& events);
+    void progress(std::uint32_t at, std::size_t side, decode::headers const& packet, timestamp now, event_list& events);
 
     std::uint32_t find(key_type const& key, std::uint32_t hash) const noexcept {
         return index_.find(hash, [&](std::uint32_t at) { return records_[at].key == key; });
     }
-    std::uint32_t create(group& packets, std::size_t i, timestamp now, event_list& events);
+    std::uint32_t create(found_key const& found, std::uint32_t hash, decode::headers const& packet, timestamp now,
+                         event_list& events);
     void end(std::uint32_t at, end_reason reason, timestamp now, event_list& events);
     void remember(std::uint32_t at, end_reason reason, timestamp now, event_list& events);
     void remove(std::uint32_t at, timestamp now, event_list& events);
@@ -108,7 +126,11 @@ private:
     Extractor extract_;
     tracker_options options_;
     decode::decoder decoder_;
+    decode::defragmenter defragmenter_;
     packet_clock clock_;
+    // Flows of packets whose stamps were not believed; used just now if it turns out that they were right.
+    std::vector<std::pair<std::uint32_t, std::uint64_t>> doubted_;
+    bool doubting_ = false;
     std::uint64_t seed_;
     detail::hash_index index_;
     detail::record_slab<record> records_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <netring_asio/decode/decoder.hpp>
+#include <netring_asio/decode/defragmenter.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -36,6 +37,10 @@ public:
     tracker_options& max_live_clock_jump(duration value) noexcept { return max_live_clock_jump_ = value, *this; }
     /// Which headers make the flows.
     tracker_options& decoding(decode::decoder_options const& value) noexcept { return decoding_ = value, *this; }
+    /// How fragments are put together.
+    tracker_options& defragmenting(decode::defragmenter_options const& value) noexcept {
+        return defragmenting_ = value, *this;
+    }
 
     std::size_t max_flows() const noexcept { return max_flows_; }
     duration tcp_timeout() const noexcept { return tcp_timeout_; }
@@ -47,6 +52,7 @@ public:
     duration max_clock_jump() const noexcept { return max_clock_jump_; }
     duration max_live_clock_jump() const noexcept { return max_live_clock_jump_; }
     decode::decoder_options const& decoding() const noexcept { return decoding_; }
+    decode::defragmenter_options const& defragmenting() const noexcept { return defragmenting_; }
 
 private:
     std::size_t max_flows_ = 1'000'000;
@@ -59,6 +65,7 @@ private:
     duration max_clock_jump_ = std::chrono::hours{1};
     duration max_live_clock_jump_ = std::chrono::seconds{10};
     decode::decoder_options decoding_;
+    decode::defragmenter_options defragmenting_;
 };
 
 } // namespace netring_asio::flow

@@ -33,6 +33,7 @@ tracker<Extractor>::tracker(Extractor extract, tracker_options const& options)
     : extract_{std::move(extract)}
     , options_{options}
     , decoder_{options.decoding()}
+    , defragmenter_{options.defragmenting()}
     , clock_{options.max_clock_jump(), options.max_live_clock_jump()}
     , seed_{(static_cast<std::uint64_t>(std::random_device{}()) << 32) | std::random_device{}()}
     , records_{std::clamp<std::size_t>(options.max_flows(), 1, std::size_t{1} << 31)} {}
@@ -47,7 +48,7 @@ void tracker<Extractor>::track_range(Packets const& packets, event_list& events)
         decoder_(packet, g.headers[i]);
         g.found[i] = extract_(g.headers[i]);
         if (g.found[i]) {
-            g.hash[i] = static_cast<std::uint32_t>(detail::hash_key(g.found[i]->key, seed_));
+            g.hash[i] = hash(g.found[i]->key);
             index_.prefetch(g.hash[i]);
         }
         if (g.size == group_size)
@@ -74,66 +75,159 @@ void tracker<Extractor>::process(group& g, event_list& events) {
 template <extractor Extractor>
 void tracker<Extractor>::update(group& g, std::size_t i, event_list& events) {
     auto const& h = g.headers[i];
-    auto const first = !clock_.now();
-    auto const now = clock_.observe(h.time, g.clock[i]);
-    if (first)
-        wheel_.start(detail::tick_of(now));
-    else
-        expire(now, events);
+    auto const now = tick(h, g.clock[i], events);
     ++statistics_.packets;
+    if (h.fragment_layer != 0) [[unlikely]]
+        return update_fragment(h, now, events);
     if (!g.found[i]) {
         ++statistics_.unmatched;
         return;
     }
-    if (h.is_later_fragment()) {
-        ++statistics_.unattributed_fragments;
+    auto const& found = *g.found[i];
+    auto const at = flow_of(found, g.hash[i], g.candidate[i], h, now, events);
+    auto& r = records_[at];
+    std::size_t const side = found.orientation == r.orientation ? 0 : 1;
+    count(r, side, {1, h.wire_length, h.ip_length, h.payload_length, h.time, h.time}, now, events);
+    progress(at, side, h, now, events);
+}
+
+// The time at which a packet is processed.
+template <extractor Extractor>
+timestamp tracker<Extractor>::tick(decode::headers const& packet, clock_source clock, event_list& events) {
+    auto const before = clock_.now();
+    auto const doubts = clock_.doubts();
+    auto const jumps = clock_.jumps();
+    auto const now = clock_.observe(packet.time, clock);
+    if (!before) {
+        wheel_.start(detail::tick_of(now));
+        return now;
+    }
+    doubting_ = clock_.doubts() != doubts;
+    if (doubting_ || now != *before) [[likely]] {
+        if (clock_.jumps() != jumps) {
+            for (auto const& [at, id] : doubted_)
+                if (records_[at].live && records_[at].id == id)
+                    records_[at].last_seen = now;
+            defragmenter_.jump(*before, now);
+        }
+        doubted_.clear();
+    }
+    expire(now, events);
+    return now;
+}
+
+// Each fragment counts as it comes, and the datagram acts on the connection when it is complete.
+template <extractor Extractor>
+void tracker<Extractor>::update_fragment(decode::headers const& packet, timestamp now, event_list& events) {
+    expire_fragments(now, events);
+    auto fragment = packet;
+    if (packet.ip_layers != packet.fragment_layer)
+        decoder_.layer(packet, packet.fragment_layer, fragment);
+    auto const result = defragmenter_.add(fragment, now);
+    share const own{1, packet.wire_length, packet.ip_length, packet.payload_length, packet.time, packet.time};
+    if (fragment.fragment_offset == 0) {
+        count_only(packet, own, now, events);
+        if (result.waiting.packets != 0)
+            count_only(fragment, result.waiting, now, events);
+    } else if (result.attributed) {
+        fragment.protocol = result.protocol;
+        fragment.source_port = result.source_port;
+        fragment.destination_port = result.destination_port;
+        count_only(fragment, own, now, events);
+    }
+    if (result.datagram.empty())
+        return;
+    decode::headers whole = fragment;
+    if (!decoder_.datagram(result.datagram, whole))
+        return;
+    if (auto const found = extract_(whole)) {
+        auto const at = flow_of(*found, hash(found->key), none, whole, now, events);
+        progress(at, found->orientation == records_[at].orientation ? 0 : 1, whole, now, events);
+    }
+}
+
+template <extractor Extractor>
+void tracker<Extractor>::expire_fragments(timestamp now, event_list& events) {
+    decode::headers orphan;
+    share waiting;
+    while (defragmenter_.expire(now, orphan, waiting))
+        if (waiting.packets != 0) {
+            statistics_.orphan_fragments += waiting.packets;
+            count_only(orphan, waiting, now, events);
+        }
+}
+
+template <extractor Extractor>
+void tracker<Extractor>::count_only(decode::headers const& packet, share const& add, timestamp now,
+                                    event_list& events) {
+    auto const found = extract_(packet);
+    if (!found) {
+        statistics_.unmatched += add.packets;
         return;
     }
+    auto const at = flow_of(*found, hash(found->key), none, packet, now, events);
+    auto& r = records_[at];
+    count(r, found->orientation == r.orientation ? 0 : 1, add, now, events);
+    if (!r.ended)
+        r.last_seen = now;
+}
 
-    auto const& [key, way] = *g.found[i];
-    auto at = g.candidate[i];
+template <extractor Extractor>
+std::uint32_t tracker<Extractor>::flow_of(found_key const& found, std::uint32_t hash, std::uint32_t candidate,
+                                          decode::headers const& h, timestamp now, event_list& events) {
     // An earlier packet of the group may have ended the candidate's flow.
-    if (at == none || !records_[at].live || !(records_[at].key == key))
-        at = find(key, g.hash[i]);
+    auto at = candidate;
+    if (at == none || !records_[at].live || !(records_[at].key == found.key))
+        at = find(found.key, hash);
     if (at != none && deadline(records_[at]) <= now) {
         end(at, end_reason::idle, now, events);
-        at = find(key, g.hash[i]);
+        at = find(found.key, hash);
     }
     if (at != none && h.has_tcp && records_[at].is_tcp &&
-        records_[at].tcp.is_new_attempt(h, way == records_[at].orientation ? 0 : 1)) {
+        records_[at].tcp.is_new_attempt(h, found.orientation == records_[at].orientation ? 0 : 1)) {
         if (!records_[at].ended)
             tell(event_kind::ended, end_reason::reused, records_[at], now, events);
         remove(at, now, events);
         at = none;
     }
     if (at == none)
-        at = create(g, i, now, events);
+        at = create(found, hash, h, now, events);
+    if (doubting_ && doubted_.size() < group_size)
+        doubted_.emplace_back(at, records_[at].id);
+    return at;
+}
 
-    auto& r = records_[at];
-    std::size_t const side = way == r.orientation ? 0 : 1;
+template <extractor Extractor>
+void tracker<Extractor>::count(record& r, std::size_t side, share const& add, timestamp now, event_list& events) {
     if (r.resumed) {
         r.resumed = false;
         r.id = next_id_++;
         r.begun = now;
-        r.stats.first_time = h.time;
+        r.stats.first_time = add.first_time;
         tell(event_kind::started, end_reason::none, r, now, events);
         ++statistics_.started;
         ++statistics_.flows;
     }
+    if (r.stats.packets() == 0)
+        r.stats.first_time = add.first_time;
+    r.stats.last_time = add.last_time;
     auto& d = side == 0 ? r.stats.forward : r.stats.reverse;
-    if (r.ended && r.stats.packets() == 0)
-        r.stats.first_time = h.time;
-    r.stats.last_time = h.time;
-    ++d.packets;
-    d.wire_bytes += h.wire_length;
-    d.ip_bytes += h.ip_length;
-    d.payload_bytes += h.payload_length;
-    d.tcp_flags |= h.tcp_flags;
+    d.packets += add.packets;
+    d.wire_bytes += add.wire_bytes;
+    d.ip_bytes += add.ip_bytes;
+    d.payload_bytes += add.payload_bytes;
+}
+
+template <extractor Extractor>
+void tracker<Extractor>::progress(std::uint32_t at, std::size_t side, decode::headers const& h, timestamp now,
+                                  event_list& events) {
+    auto& r = records_[at];
+    (side == 0 ? r.stats.forward : r.stats.reverse).tcp_flags |= h.tcp_flags;
     if (r.ended)
         return;
     r.last_seen = now;
-
     if (h.has_tcp) {
+        r.is_tcp = true;
         auto const was_closing = r.tcp.closing();
         switch (r.tcp.update(h, side)) {
         case detail::tcp_connection::outcome::none:
@@ -149,7 +243,7 @@ void tracker<Extractor>::update(group& g, std::size_t i, event_list& events) {
         case detail::tcp_connection::outcome::reset:
             return remember(at, end_reason::rst, now, events);
         }
-    } else if (!r.established && side == 1) {
+    } else if (!r.is_tcp && !r.established && side == 1) {
         r.established = true;
         tell(event_kind::established, end_reason::none, r, now, events);
     }
@@ -157,17 +251,17 @@ void tracker<Extractor>::update(group& g, std::size_t i, event_list& events) {
 }
 
 template <extractor Extractor>
-std::uint32_t tracker<Extractor>::create(group& g, std::size_t i, timestamp now, event_list& events) {
+std::uint32_t tracker<Extractor>::create(found_key const& found, std::uint32_t hash, decode::headers const& h,
+                                         timestamp now, event_list& events) {
     if (records_.full())
         evict(now, events);
-    auto const& h = g.headers[i];
-    auto const& [key, way] = *g.found[i];
+    auto const& [key, way] = found;
     auto const at = records_.allocate();
     auto& r = records_[at];
     r = {};
     r.key = key;
     r.live = true;
-    r.hash = g.hash[i];
+    r.hash = hash;
     // Who answers a SYN that was not seen is not who began.
     constexpr auto syn_ack = decode::tcp_flag::syn | decode::tcp_flag::ack;
     r.orientation = h.has_tcp && (h.tcp_flags & syn_ack) == syn_ack ? opposite(way) : way;
@@ -314,13 +408,22 @@ void tracker<Extractor>::evict(timestamp now, event_list& events) {
 template <extractor Extractor>
 void tracker<Extractor>::advance(timestamp now, event_list& events) {
     clock_.idle_until(now);
-    if (clock_.now())
+    if (clock_.now()) {
         expire(*clock_.now(), events);
+        expire_fragments(*clock_.now(), events);
+    }
 }
 
 template <extractor Extractor>
 bool tracker<Extractor>::flush(event_list& events, std::size_t limit) {
     auto const now = clock_.now().value_or(timestamp{});
+    decode::headers orphan;
+    share waiting;
+    while (defragmenter_.flush(orphan, waiting))
+        if (waiting.packets != 0) {
+            statistics_.orphan_fragments += waiting.packets;
+            count_only(orphan, waiting, now, events);
+        }
     for (std::size_t c = 0; c != detail::eviction_classes; ++c)
         for (; limit != 0; --limit) {
             auto const at = records_.oldest(static_cast<detail::eviction_class>(c));
@@ -342,6 +445,7 @@ std::optional<timestamp> tracker<Extractor>::next_expiry() const noexcept {
 template <extractor Extractor>
 tracker_statistics tracker<Extractor>::statistics() const noexcept {
     auto result = statistics_;
+    result.dropped_datagrams = defragmenter_.dropped();
     result.doubted_stamps = clock_.doubts();
     result.clock_jumps = clock_.jumps();
     return result;
