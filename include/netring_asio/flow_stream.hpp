@@ -2,6 +2,7 @@
 
 #include <netring_asio/detail/flow_receive_op.hpp>
 #include <netring_asio/detail/flow_stream_state.hpp>
+#include <netring_asio/detail/pipe_op.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/flow/event_batch.hpp>
 #include <netring_asio/flow/tracker.hpp>
@@ -17,12 +18,12 @@ namespace netring_asio {
 
 /// Flow events from a source of packets.
 ///
-/// Pulled: the pending `async_receive` reads the source and runs the tracker. With no operation pending nothing runs
+/// Pulled: the pending operation reads the source and runs the tracker. With no operation pending nothing runs
 /// and no work is held on the context; the source's ring or file is the buffer. Packet time goes on with a steady clock
 /// while the source is idle, so that flows expire then too.
 ///
 /// @par Operations
-/// One receive at a time. A second one completes with `error::operation_in_progress`.
+/// One `async_receive` or `async_pipe` at a time. A second one completes with `error::operation_in_progress`.
 ///
 /// @par Moving
 /// Allowed at any time, also with an operation pending. A moved-from stream may only be assigned to or destroyed.
@@ -80,6 +81,7 @@ public:
     ~flow_stream() {
         if (state_ && state_->receiving) {
             state_->closed = true;
+            state_->cancel();
             state_->source.close();
         }
     }
@@ -95,15 +97,12 @@ public:
     Source release() {
         auto const left = std::move(state_);
         left->closed = true;
-        left->source.cancel();
+        left->cancel();
         return std::move(left->source);
     }
 
     /// Ends a pending operation with `net::error::operation_aborted`. What it had tracked waits for the next one.
-    void cancel() {
-        if (state_->receiving)
-            state_->cancel(boost::asio::cancellation_type::total);
-    }
+    void cancel() { state_->cancel(); }
 
     /// Closes the source and ends what is pending. Flows still open are kept, and go on if the source is opened again.
     void close() {
@@ -149,6 +148,27 @@ public:
     auto async_receive(event_batch& events, Token&& token = boost::asio::default_completion_token_t<executor_type>{}) {
         return boost::asio::async_initiate<Token, void(error_code, std::size_t)>(
             detail::initiate_flow_receive<state>{state_}, token, &events);
+    }
+
+    /// Sends every batch of events to a channel of yours, until cancelled or until the source ends.
+    ///
+    /// The channel takes `void(error_code, event_batch)`; any type with such an `async_send` will do, for instance
+    /// `experimental::channel` or, to another thread, `experimental::concurrent_channel`. The end of the source is sent
+    /// as `(net::error::eof, {})`. The channel must stay valid until completion; a full one holds the pipe up, and the
+    /// source is the buffer.
+    ///
+    /// @par Completion signature
+    /// `void(error_code)`: success when the end of the source was sent, `operation_aborted` when cancelled, the
+    /// channel's error when that is closed, else as `async_receive`.
+    ///
+    /// @par Cancellation
+    /// Total. Events not yet handed over stay with the stream. When cancelled while the channel was full, the channel
+    /// destroys the message that it was to take; its events count in `event_batch::dropped` of the next batch.
+    template <class Channel, boost::asio::completion_token_for<void(error_code)> Token =
+                                 boost::asio::default_completion_token_t<executor_type>>
+    auto async_pipe(Channel& channel, Token&& token = boost::asio::default_completion_token_t<executor_type>{}) {
+        return boost::asio::async_initiate<Token, void(error_code)>(detail::initiate_pipe<state>{state_}, token,
+                                                                    &channel);
     }
 
 private:

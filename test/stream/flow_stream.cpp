@@ -9,6 +9,8 @@
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/experimental/channel.hpp>
+#include <boost/asio/experimental/concurrent_channel.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
@@ -305,6 +307,99 @@ BOOST_AUTO_TEST_CASE(the_handlers_executor_is_used) {
     });
     context.run();
     BOOST_TEST(in_strand);
+}
+
+BOOST_AUTO_TEST_CASE(a_pipe_into_a_channel) {
+    using channel = net::experimental::channel<void(nr::error_code, nr::flow::event_batch)>;
+    for (unsigned i = 0; i != 40; ++i)
+        put(i + 1, 2, i * 1s);
+    auto flows = make();
+    channel to{context, 3};
+    std::optional<nr::error_code> piped;
+    flows.async_pipe(to, [&](nr::error_code error) { piped = error; });
+    std::size_t started = 0;
+    std::size_t ended = 0;
+    auto const read = [&]() -> net::awaitable<void> {
+        for (;;) {
+            auto [error, events] = co_await to.async_receive(net::as_tuple(net::use_awaitable));
+            BOOST_TEST(events.empty() == error.failed());
+            for (auto const& e : events)
+                ++(e.kind == nr::flow::event_kind::started ? started : ended);
+            if (error) {
+                BOOST_TEST(error == net::error::eof);
+                co_return;
+            }
+        }
+    };
+    net::co_spawn(context, read(), net::detached);
+    context.run();
+    BOOST_TEST((piped && !*piped));
+    BOOST_TEST(started == 41u);
+    BOOST_TEST(ended == 41u);
+}
+
+BOOST_AUTO_TEST_CASE(a_pipe_to_another_thread) {
+    using channel = net::experimental::concurrent_channel<void(nr::error_code, nr::flow::event_batch)>;
+    for (unsigned i = 0; i != 90; ++i)
+        put(i + 1, 1, i * 1ms);
+    auto flows = make();
+    net::io_context other{1};
+    channel to{other, 2};
+    std::optional<nr::error_code> piped;
+    flows.async_pipe(to, [&](nr::error_code error) { piped = error; });
+    std::size_t received = 0;
+    auto const read = [&]() -> net::awaitable<void> {
+        for (;;) {
+            auto [error, events] = co_await to.async_receive(net::as_tuple(net::use_awaitable));
+            received += events.size();
+            if (error)
+                co_return;
+            if (received % 7 == 0)
+                std::this_thread::sleep_for(1ms);
+        }
+    };
+    net::co_spawn(other, read(), net::detached);
+    std::thread reader{[&] { other.run(); }};
+    context.run();
+    reader.join();
+    BOOST_TEST((piped && !*piped));
+    BOOST_TEST(received == 180u);
+}
+
+BOOST_AUTO_TEST_CASE(a_cancelled_pipe_counts_what_the_channel_destroyed) {
+    using channel = net::experimental::channel<void(nr::error_code, nr::flow::event_batch)>;
+    store->ends = false;
+    for (unsigned i = 0; i != 10; ++i)
+        put(i + 1, 1);
+    auto flows = make();
+    channel to{context, 1};
+    std::optional<nr::error_code> piped;
+    flows.async_pipe(to, [&](nr::error_code error) { piped = error; });
+    context.run_for(10ms);
+    BOOST_TEST(!piped);
+    flows.cancel();
+    context.restart();
+    context.run_for(10ms);
+    BOOST_TEST((piped && *piped == net::error::operation_aborted));
+    std::size_t received = 0;
+    to.async_receive([&](nr::error_code, nr::flow::event_batch events) { received += events.size(); });
+    context.restart();
+    context.run_for(10ms);
+    nr::flow::event_batch events;
+    while (flows.try_receive(events))
+        received += events.size() + events.dropped();
+    BOOST_TEST(received == 10u);
+
+    // Cancelled while it waits for the source, by its slot: nothing is lost then.
+    net::cancellation_signal signal;
+    piped.reset();
+    flows.async_pipe(to, net::bind_cancellation_slot(signal.slot(), [&](nr::error_code error) { piped = error; }));
+    net::post(context, [&] { signal.emit(net::cancellation_type::terminal); });
+    context.restart();
+    context.run_for(10ms);
+    BOOST_TEST((piped && *piped == net::error::operation_aborted));
+    put(20, 1);
+    BOOST_TEST(flows.try_receive(events));
 }
 
 BOOST_AUTO_TEST_CASE(a_default_token) {

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <tuple>
 #include <utility>
 
 namespace netring_asio::detail {
@@ -62,13 +63,31 @@ struct flow_cancel_handler {
     std::uint64_t operation;
 };
 
-/// The pending receive of a flow stream.
-template <class State, class Handler>
+/// What a receive takes from the stream.
+template <class State>
+struct flow_receive_step {
+    std::tuple<error_code, std::size_t> take(State& s, error_code error) const {
+        s.receiving = false;
+        return error ? std::tuple{error, std::size_t{0}} : s.deliver(*out);
+    }
+    typename State::event_batch* out;
+};
+
+/// What a pipe takes: nothing yet, the events stay with the stream until they are sent.
+template <class State>
+struct flow_fill_step {
+    std::tuple<error_code> take(State& s, error_code error) const {
+        return {error || !s.events.empty() ? error : std::exchange(s.failure, {})};
+    }
+};
+
+/// The pending operation of a flow stream.
+template <class State, class Step, class Handler>
 class flow_receive_op {
 public:
-    flow_receive_op(std::shared_ptr<State> state, typename State::event_batch* out, Handler handler)
+    flow_receive_op(std::shared_ptr<State> state, Step step, Handler handler)
         : state_{std::move(state)}
-        , out_{out}
+        , step_{step}
         , handler_{std::move(handler)} {}
 
     using cancellation_slot_type = boost::asio::cancellation_slot;
@@ -82,7 +101,7 @@ public:
         ++s.waits;
         s.waiting = true;
         s.expired = false;
-        auto executor = boost::asio::get_associated_executor(handler_, s.source.get_executor());
+        auto executor = boost::asio::get_associated_executor(handler_, s.get_executor());
         auto allocator = boost::asio::get_associated_allocator(handler_);
         using timer_op = flow_timer_op<State, decltype(executor), decltype(allocator)>;
         timer_op::start(s, timer_op{state_, s.waits, std::move(executor), std::move(allocator)});
@@ -91,7 +110,7 @@ public:
 
     /// Lets others have their turn.
     void yield() {
-        auto const executor = state_->source.get_executor();
+        auto const executor = state_->get_executor();
         boost::asio::post(executor, std::move(*this));
     }
 
@@ -105,35 +124,55 @@ public:
         else if (error != boost::asio::error::operation_aborted)
             s.fail(error);
         else if (!s.expired)
-            return finish(error, 0);
+            return finish(error);
         (*this)();
     }
 
     void operator()() {
         auto& s = *state_;
         if (s.stopped())
-            return finish(boost::asio::error::operation_aborted, 0);
+            return finish(boost::asio::error::operation_aborted);
         if (!s.ready()) {
             if (!s.gather())
                 return yield();
             if (!s.ready())
                 return wait();
         }
-        auto const [error, count] = s.deliver(*out_);
-        finish(error, count);
+        finish({});
     }
 
 private:
-    void finish(error_code error, std::size_t count) {
-        state_->receiving = false;
+    void finish(error_code error) {
+        auto const result = step_.take(*state_, error);
         state_.reset();
-        std::move(handler_)(error, count);
+        std::apply(std::move(handler_), result);
     }
 
     std::shared_ptr<State> state_;
-    typename State::event_batch* out_;
+    Step step_;
     Handler handler_;
 };
+
+template <class State, class Step, class Handler>
+void start_flow_receive(std::shared_ptr<State> const& state, Step step, Handler&& handler) {
+    auto& s = *state;
+    auto const dry = s.gather();
+    if (s.ready())
+        return std::apply(
+            [&](auto... results) {
+                complete_immediately(s.get_executor(), std::forward<Handler>(handler), results...);
+            },
+            step.take(s, {}));
+    s.cancelled = boost::asio::cancellation_type::none;
+    ++s.operations;
+    if (auto slot = boost::asio::get_associated_cancellation_slot(handler); slot.is_connected())
+        slot.template emplace<flow_cancel_handler<State>>(flow_cancel_handler<State>{state, s.operations});
+    flow_receive_op<State, Step, std::decay_t<Handler>> op{state, step, std::forward<Handler>(handler)};
+    if (dry)
+        op.wait();
+    else
+        op.yield();
+}
 
 /// The initiation of `flow_stream::async_receive`.
 template <class State>
@@ -144,45 +183,34 @@ public:
     explicit initiate_flow_receive(std::shared_ptr<State> state) noexcept
         : state_{std::move(state)} {}
 
-    executor_type get_executor() const noexcept { return state_->source.get_executor(); }
+    executor_type get_executor() const noexcept { return state_->get_executor(); }
 
     template <class Handler>
     void operator()(Handler&& handler, typename State::event_batch* out) const {
-        auto& s = *state_;
-        if (s.receiving)
-            return complete_immediately(get_executor(), std::forward<Handler>(handler),
-                                        make_error_code(error::operation_in_progress), std::size_t{0});
+        if (auto const error = state_->begin_receiving())
+            return complete_immediately(get_executor(), std::forward<Handler>(handler), error, std::size_t{0});
         out->reset();
-        auto const dry = s.gather();
-        if (s.ready()) {
-            auto const [error, count] = s.deliver(*out);
-            return complete_immediately(get_executor(), std::forward<Handler>(handler), error, count);
-        }
-        s.receiving = true;
-        s.cancelled = boost::asio::cancellation_type::none;
-        ++s.operations;
-        if (auto slot = boost::asio::get_associated_cancellation_slot(handler); slot.is_connected())
-            slot.template emplace<flow_cancel_handler<State>>(flow_cancel_handler<State>{state_, s.operations});
-        flow_receive_op<State, std::decay_t<Handler>> op{state_, out, std::forward<Handler>(handler)};
-        if (dry)
-            op.wait();
-        else
-            op.yield();
+        start_flow_receive(state_, flow_receive_step<State>{out}, std::forward<Handler>(handler));
     }
 
 private:
     std::shared_ptr<State> state_;
 };
 
+template <class Source, class Extractor>
+template <class Handler>
+void flow_stream_state<Source, Extractor>::fill(Handler&& handler) {
+    start_flow_receive(this->shared_from_this(), flow_fill_step<flow_stream_state>{}, std::forward<Handler>(handler));
+}
+
 } // namespace netring_asio::detail
 
-template <template <class, class> class Associator, class State, class Handler, class Default>
-struct boost::asio::associator<Associator, netring_asio::detail::flow_receive_op<State, Handler>, Default>
+template <template <class, class> class Associator, class State, class Step, class Handler, class Default>
+struct boost::asio::associator<Associator, netring_asio::detail::flow_receive_op<State, Step, Handler>, Default>
     : Associator<Handler, Default> {
-    static auto get(netring_asio::detail::flow_receive_op<State, Handler> const& op) noexcept {
-        return Associator<Handler, Default>::get(op.handler());
-    }
-    static auto get(netring_asio::detail::flow_receive_op<State, Handler> const& op, Default const& fallback) noexcept {
-        return Associator<Handler, Default>::get(op.handler(), fallback);
+    using op = netring_asio::detail::flow_receive_op<State, Step, Handler>;
+    static auto get(op const& o) noexcept { return Associator<Handler, Default>::get(o.handler()); }
+    static auto get(op const& o, Default const& fallback) noexcept {
+        return Associator<Handler, Default>::get(o.handler(), fallback);
     }
 };

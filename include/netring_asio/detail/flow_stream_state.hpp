@@ -12,13 +12,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <tuple>
 #include <utility>
 
 namespace netring_asio::detail {
 
 /// What a flow stream and its pending operation share.
 template <class Source, class Extractor>
-struct flow_stream_state {
+struct flow_stream_state : std::enable_shared_from_this<flow_stream_state<Source, Extractor>> {
     using executor_type = typename Source::executor_type;
     using key_type = typename Extractor::key_type;
     using event_batch = flow::basic_event_batch<key_type>;
@@ -85,18 +86,44 @@ struct flow_stream_state {
     }
 
     /// Hands over the events, or the failure if there are none.
-    std::pair<error_code, std::size_t> deliver(event_batch& out) {
+    std::tuple<error_code, std::size_t> deliver(event_batch& out) {
         if (events.empty())
             return {std::exchange(failure, {}), 0};
-        out = event_batch{std::exchange(events, pool->take()), pool};
+        out = take();
         return {error_code{}, out.size()};
     }
+    event_batch take() { return {std::exchange(events, pool->take()), pool, std::exchange(discarded, 0)}; }
+
+    executor_type get_executor() const noexcept { return source.get_executor(); }
+
+    error_code begin_receiving() noexcept {
+        return std::exchange(receiving, true) ? make_error_code(error::operation_in_progress) : error_code{};
+    }
+
+    // What a pipe needs.
+    template <class Channel>
+    using message_type = event_batch;
+    template <class Channel>
+    event_batch take_message() {
+        return take();
+    }
+    template <class Handler>
+    void fill(Handler&& handler);
+    void count_discarded(std::size_t count) noexcept { discarded += count; }
 
     /// The pending operation is to end without a result; what it tracked stays here.
     void cancel(boost::asio::cancellation_type type) {
         cancelled = cancelled | type;
         if (waiting)
             stop_source.emit(type);
+    }
+    void cancel() {
+        ++cancels;
+        if (!receiving)
+            return;
+        cancel(boost::asio::cancellation_type::total);
+        if (!waiting)
+            pipe_cancellation.emit(boost::asio::cancellation_type::total);
     }
     bool stopped() const noexcept { return closed || cancelled != boost::asio::cancellation_type::none; }
 
@@ -114,8 +141,12 @@ struct flow_stream_state {
     error_code failure;
     steady_clock::time_point last_look = steady_clock::now();
 
+    std::uint64_t discarded = 0; // events that a channel destroyed, told with the next batch
+
     // Of the pending operation.
     boost::asio::cancellation_signal stop_source;
+    boost::asio::cancellation_signal pipe_cancellation;
+    unsigned cancels = 0;
     boost::asio::cancellation_type cancelled = boost::asio::cancellation_type::none;
     std::uint64_t operations = 0;
     std::uint64_t waits = 0;
