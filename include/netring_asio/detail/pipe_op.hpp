@@ -83,6 +83,7 @@ public:
         if (cancelled && (ec || step_ != step::ending))
             ec = boost::asio::error::operation_aborted;
         boost::asio::get_associated_cancellation_slot(handler_).clear();
+        impl_->pipe_cancellation.slot().clear(); // what is left there refers to the channel
         impl_->receiving = false;
         impl_.reset();
         std::move(handler_)(ec);
