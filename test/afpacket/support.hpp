@@ -2,11 +2,16 @@
 
 #include <netring_asio/afpacket/rx_ring.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <fstream>
+#include <iterator>
 #include <lab/lab.hpp>
 #include <lab/numbered.hpp>
 #include <numeric>
+#include <string>
+#include <thread>
 #include <vector>
 
 namespace nr = netring_asio;
@@ -48,4 +53,27 @@ std::vector<std::uint64_t> receive_numbers(Source& source, std::size_t count,
     while (numbers.size() < count && source.receive(batch, limit, ec) != 0)
         append_numbers(numbers, batch);
     return numbers;
+}
+
+/// What the kernel lists as packet sockets of a namespace.
+inline std::string packet_sockets(lab::network const& where) {
+    return where.enter([] {
+        std::ifstream file{"/proc/thread-self/net/packet"};
+        return std::string{std::istreambuf_iterator<char>{file}, {}};
+    });
+}
+
+inline std::ptrdiff_t packet_socket_count(lab::network const& where) {
+    auto const text = packet_sockets(where);
+    return std::count(text.begin(), text.end(), '\n') - 1;
+}
+
+template <class Condition>
+bool eventually(Condition condition, std::chrono::milliseconds limit = std::chrono::seconds{2}) {
+    for (auto const end = std::chrono::steady_clock::now() + limit; std::chrono::steady_clock::now() < end;) {
+        if (condition())
+            return true;
+        std::this_thread::sleep_for(std::chrono::milliseconds{2});
+    }
+    return false;
 }
