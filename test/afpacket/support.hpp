@@ -22,6 +22,9 @@ inline nr::capture_options small(std::string interface = "right") {
         std::chrono::milliseconds{1});
 }
 
+/// A ring that loses nothing while a busy machine leaves the test alone for half a second.
+inline nr::capture_options roomy() { return small().block_count(512); }
+
 /// A ring on an interface of a network.
 inline nr::afpacket::rx_ring open_ring(lab::network const& where, nr::capture_options const& options) {
     nr::afpacket::rx_ring ring;

@@ -66,7 +66,7 @@ BOOST_AUTO_TEST_CASE(callbacks_take_none) {
     lab::pair const wire;
     net::io_context context{1};
     nr::capture capture{context};
-    wire.right.enter([&] { capture.open(small()); });
+    wire.right.enter([&] { capture.open(roomy()); });
     struct loop {
         nr::capture& capture;
         nr::packet_batch& batch;

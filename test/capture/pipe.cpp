@@ -31,7 +31,7 @@ using concurrent_batch_channel = net::experimental::concurrent_channel<void(nr::
 
 nr::capture open_capture(net::io_context& context, lab::side const& side) {
     nr::capture capture{context};
-    side.enter([&] { capture.open(small().block_count(256)); });
+    side.enter([&] { capture.open(roomy()); });
     return capture;
 }
 

@@ -27,7 +27,7 @@ using boost::test_tools::per_element;
 namespace {
 
 nr::capture open_capture(net::io_context& context, lab::side const& side,
-                         nr::capture_options const& options = small()) {
+                         nr::capture_options const& options = roomy()) {
     nr::capture capture{context};
     side.enter([&] { capture.open(options); });
     return capture;
