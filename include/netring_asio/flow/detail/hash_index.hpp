@@ -118,6 +118,7 @@ private:
         migrate(old_.size());
         lazy_array<slot> larger{current_.size() * 2};
         old_ = std::exchange(current_, std::move(larger));
+        cursor_ = 0;
     }
 
     void migrate(std::size_t steps) noexcept {
