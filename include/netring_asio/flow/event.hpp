@@ -55,7 +55,7 @@ struct basic_event {
     end_reason reason = end_reason::none;
     flow::orientation orientation = orientation::a_to_b; ///< from the initiator to the responder
     Key key{};
-    std::uint64_t flow_id = 0; ///< unique within one tracker
+    std::uint64_t flow_id = 0; ///< unique within one tracker; the parts of a flow that was cut share it
     timestamp time{};          ///< packet time when it happened
     flow_stats stats;
 

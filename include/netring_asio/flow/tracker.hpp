@@ -38,6 +38,28 @@ struct tracker_statistics {
     std::uint64_t clock_jumps = 0;       ///< see `packet_clock`
 };
 
+/// Sees the packets of flows while a `tracker` runs, to look into what they carry.
+template <class Key>
+class packet_observer {
+public:
+    /// The flow of a packet.
+    struct flow {
+        std::uint64_t id; ///< as `basic_event::flow_id`
+        Key const& key;
+        bool from_initiator;
+        bool ended; ///< the packet is a straggler
+    };
+
+    /// A packet, or a datagram put together from fragments; its bytes are valid during the call. It is called after the
+    /// flow's `started` and before any other event that the packet leads to.
+    virtual void packet(flow const& of, decode::headers const& headers, timestamp now) = 0;
+    /// The tracker has forgotten the flow: nothing more comes with this id.
+    virtual void forget(std::uint64_t id) = 0;
+
+protected:
+    ~packet_observer() = default;
+};
+
 /// Follows flows: takes packets in and gives events out.
 ///
 /// Works on a group of packets at a time, so that the memory of one is fetched while another is worked on. How the
@@ -62,6 +84,9 @@ public:
     /// Takes packets in, in the order in which they were captured, and appends what happened to `events`.
     void track(packet_batch const& packets, event_list& events) { track_range(packets, events); }
     void track(std::span<packet_view const> packets, event_list& events) { track_range(packets, events); }
+
+    /// Shows packets to an observer from here on, or to none; it must live as long.
+    void observe(packet_observer<key_type>* observer) noexcept { observer_ = observer; }
 
     /// No packet came until `now`: appends what expired.
     void advance(timestamp now, event_list& events);
@@ -135,6 +160,7 @@ private:
     detail::hash_index index_;
     detail::record_slab<record> records_;
     detail::timer_wheel wheel_;
+    packet_observer<key_type>* observer_ = nullptr;
     std::uint64_t next_id_ = 1;
     tracker_statistics statistics_;
 };

@@ -201,7 +201,6 @@ template <extractor Extractor>
 void tracker<Extractor>::count(record& r, std::size_t side, share const& add, timestamp now, event_list& events) {
     if (r.resumed) {
         r.resumed = false;
-        r.id = next_id_++;
         r.begun = now;
         r.stats.first_time = add.first_time;
         tell(event_kind::started, end_reason::none, r, now, events);
@@ -223,6 +222,8 @@ void tracker<Extractor>::progress(std::uint32_t at, std::size_t side, decode::he
                                   event_list& events) {
     auto& r = records_[at];
     (side == 0 ? r.stats.forward : r.stats.reverse).tcp_flags |= h.tcp_flags;
+    if (observer_ != nullptr)
+        observer_->packet({r.id, r.key, side == 0, r.ended}, h, now);
     if (r.ended)
         return;
     r.last_seen = now;
@@ -327,6 +328,8 @@ void tracker<Extractor>::remove(std::uint32_t at, timestamp now, event_list& eve
             tell(event_kind::late, end_reason::none, r, now, events);
         --statistics_.remembered;
     }
+    if (observer_ != nullptr)
+        observer_->forget(r.id);
     r.live = false;
     index_.erase(r.hash, at);
     wheel_.unlink(at, [this](std::uint32_t n) -> auto& { return records_[n].timer; });
