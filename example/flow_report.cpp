@@ -1,5 +1,6 @@
-// Prints every flow of a capture file as one line of JSON.
+// Prints every flow of a capture file, and as JSON also what its TCP streams carried.
 
+#include "stream_runs.hpp"
 #include <netring_asio/flow/tracker.hpp>
 #include <netring_asio/pcap/reader.hpp>
 
@@ -29,6 +30,21 @@ counter counter_named(std::string const& name) {
     throw std::invalid_argument{"--bytes is one of wire, ip, payload"};
 }
 
+void print_stream(int ip_version, flow::endpoint const& from, flow::endpoint const& to,
+                  std::vector<stream_runs::run> const& runs) {
+    std::cout << R"({"type":"stream","src":")" << from.address.to_string(ip_version) << R"(","sport":)" << from.port
+              << R"(,"dst":")" << to.address.to_string(ip_version) << R"(","dport":)" << to.port << R"(,"runs":[)";
+    char const* separator = "";
+    for (auto const& run : runs) {
+        std::cout << separator << '[' << run.offset << ',' << run.length << ",\"";
+        for (auto const byte : run.sha256)
+            std::cout << "0123456789abcdef"[byte >> 4] << "0123456789abcdef"[byte & 15];
+        std::cout << "\"]";
+        separator = ",";
+    }
+    std::cout << "]}\n";
+}
+
 void print_json(flow::event const& e, counter bytes) {
     auto const endpoint = [&e](char const* address, char const* port, flow::endpoint const& end) {
         std::cout << ",\"" << address << "\":\"" << end.address.to_string(e.key.ip_version) << "\",\"" << port
@@ -53,6 +69,10 @@ void report(std::string const& file, std::string const& view, std::string const&
     if (view == "outer")
         decoding.max_tunnels(0);
     flow::tracker tracker{flow::five_tuple{}, flow::tracker_options{}.decoding(decoding)};
+
+    stream_recorder streams{print_stream};
+    if (json)
+        tracker.observe(&streams);
 
     std::vector<flow::event> events;
     auto const print = [&] {
@@ -95,7 +115,7 @@ int main(int argc, char** argv) {
         options.add_options()
             ("help", "print this and exit")
             ("file", po::value<std::string>(), "pcap or pcapng file, - is standard input")
-            ("jsonl", "one JSON object a line")
+            ("jsonl", "one JSON object a line, for each flow and for each direction of a TCP stream")
             ("view", po::value<std::string>()->default_value("inner"), "which IP header makes the flow: inner, outer")
             ("bytes", po::value<std::string>()->default_value("wire"), "what the JSON counts: wire, ip, payload");
         // clang-format on
