@@ -165,8 +165,15 @@ public:
     ///
     /// @par Errors
     /// `error::bad_filter`, `filter_too_long`, `not_open`.
-    void set_filter(std::string expression) { impl_->ring.set_filter(std::move(expression)); }
-    void set_filter(std::string expression, error_code& ec) { impl_->ring.set_filter(std::move(expression), ec); }
+    void set_filter(std::string expression) {
+        impl_->ring.set_filter(std::move(expression));
+        impl_->rejudge_retained();
+    }
+    void set_filter(std::string expression, error_code& ec) {
+        impl_->ring.set_filter(std::move(expression), ec);
+        if (!ec)
+            impl_->rejudge_retained();
+    }
 
     /// Takes the next batch if there is one, releasing what `batch` held. No system call, no completion. False while an
     /// operation is pending.
@@ -271,5 +278,7 @@ private:
 using capture = basic_capture<>;
 
 static_assert(packet_source<capture>);
+
+extern template class basic_capture<>;
 
 } // namespace netring_asio

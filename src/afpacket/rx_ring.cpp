@@ -7,7 +7,9 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <utility>
+#include <vector>
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -55,6 +57,26 @@ void cook(std::byte const* record, packet_view& packet) noexcept {
     packet.data = {at, packet.data.size() + sizeof header};
     packet.wire_length += sizeof header;
 }
+
+/// Some packets of a batch.
+class selection final : public packet_owner {
+public:
+    selection(packet_batch from, filter const& wanted)
+        : from_{std::move(from)} {
+        for (auto packet : from_)
+            if (wanted.apply(packet))
+                accepted_.push_back(packet);
+    }
+    packet_batch lend() { return {accepted_, packet_owner_ptr{this}, from_.info()}; }
+    std::size_t rejected() const noexcept { return from_.size() - accepted_.size(); }
+    frame hold(packet_view const& packet) override { return from_.hold(packet); }
+
+private:
+    void recycle() noexcept override { delete this; }
+
+    packet_batch from_;
+    std::vector<packet_view> accepted_;
+};
 
 /// Says when no packet can pass a replaced filter any more: one grace period later.
 class settle_filter final : public netring_asio::detail::background_task {
@@ -339,6 +361,14 @@ void rx_ring::replace_filter(std::string expression, error_code& ec, std::string
     ++filter_swaps_;
     user_filter_ = exact ? user_filter::until_old_blocks_are_gone : user_filter::always;
     netring_asio::detail::run_in_background(*task.release());
+}
+
+packet_batch rx_ring::judge(packet_batch batch) const {
+    auto* const accepted = new selection{std::move(batch), filter_};
+    auto result = accepted->lend();
+    if (core_)
+        core_->count_filtered(accepted->rejected());
+    return result.empty() ? packet_batch{} : std::move(result);
 }
 
 capture_statistics rx_ring::statistics() const noexcept { return core_ ? core_->statistics() : capture_statistics{}; }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <linux/capability.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
@@ -302,6 +303,38 @@ BOOST_AUTO_TEST_CASE(a_device_without_link_header_is_captured_as_ip, *lab::real_
         BOOST_TEST(ring.receive(batch, 20ms, ec) == 0U);
         ::close(device);
     });
+}
+
+BOOST_AUTO_TEST_CASE(an_extended_program_chooses_the_member, *lab::real_root()) {
+    lab::pair const wire;
+    bpf_insn const always_one[] = {{BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 1}, {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
+    bpf_attr attributes{};
+    attributes.prog_type = BPF_PROG_TYPE_SOCKET_FILTER;
+    attributes.insns = reinterpret_cast<std::uintptr_t>(always_one);
+    attributes.insn_cnt = 2;
+    attributes.license = reinterpret_cast<std::uintptr_t>("BSL");
+    auto const program = static_cast<int>(::syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes));
+    BOOST_REQUIRE(program >= 0);
+    auto options = nr::fanout_options{nr::fanout_mode::extended_bpf}.program(program);
+    auto first = open_ring(wire.right, small().fanout(options));
+    auto second = open_ring(wire.right, small().fanout(options.id(*first.fanout_id())));
+    ::close(program);
+    lab::send_numbered(wire.left, wire.right, {.count = 20});
+    BOOST_TEST(receive_numbers(second, 20) == numbers_up_to(20), per_element());
+    BOOST_TEST(first.statistics().received == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(busy_polling_is_set_up_as_asked, *lab::real_root()) {
+    lab::pair const wire;
+    auto ring = open_ring(wire.right, small().busy_poll(70us).prefer_busy_poll(8));
+    int value = 0;
+    socklen_t length = sizeof value;
+    BOOST_TEST(::getsockopt(ring.native_handle(), SOL_SOCKET, SO_BUSY_POLL, &value, &length) == 0);
+    BOOST_TEST(value == 70);
+    BOOST_TEST(::getsockopt(ring.native_handle(), SOL_SOCKET, SO_PREFER_BUSY_POLL, &value, &length) == 0);
+    BOOST_TEST(value == 1);
+    lab::send_numbered(wire.left, wire.right, {.count = 3});
+    BOOST_TEST(receive_numbers(ring, 3) == numbers_up_to(3), per_element());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

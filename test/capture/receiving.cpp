@@ -178,6 +178,18 @@ BOOST_AUTO_TEST_CASE(waiting_takes_nothing) {
     BOOST_TEST(receive_numbers(capture, 3) == numbers_up_to(3), per_element());
 }
 
+BOOST_AUTO_TEST_CASE(a_batch_taken_by_a_wait_is_judged_by_a_later_filter) {
+    lab::pair const wire;
+    net::io_context context;
+    auto capture = open_capture(context, wire.right);
+    lab::send_numbered(wire.left, wire.right, {.count = 100});
+    capture.async_wait([](nr::error_code) {});
+    context.run_for(1s);
+    capture.set_filter("ether[21] = 7"); // the last byte of the number
+    BOOST_TEST(receive_numbers(capture, 100) == std::vector<std::uint64_t>{7}, per_element());
+    BOOST_TEST(capture.statistics().filtered == 99U);
+}
+
 BOOST_AUTO_TEST_CASE(nothing_runs_while_nothing_comes_whatever_is_held) {
     lab::pair const wire;
     net::io_context context;

@@ -85,6 +85,9 @@ public:
     void set_filter(std::string expression);
     void set_filter(std::string expression, error_code& ec);
 
+    /// The packets of a batch that the filter accepts now: for one that was taken before the filter was replaced.
+    packet_batch judge(packet_batch batch) const;
+
     /// Totals since the ring was opened, also after it was closed. Safe on any thread.
     capture_statistics statistics() const noexcept;
     /// Counts packets that a channel destroyed together with a message. Safe on any thread.

@@ -58,6 +58,11 @@ struct capture_impl : std::enable_shared_from_this<capture_impl<Executor>> {
             ring.close();
     }
 
+    void rejudge_retained() {
+        if (!retained.empty())
+            retained = ring.judge(std::move(retained));
+    }
+
     void cancel() {
         ++cancels;
         error_code ignored;
