@@ -1,0 +1,76 @@
+import os
+import re
+
+from conan import ConanFile
+from conan.errors import ConanInvalidConfiguration
+from conan.tools.build import check_min_cppstd
+from conan.tools.cmake import CMake, CMakeDeps, CMakeToolchain, cmake_layout
+from conan.tools.files import copy, load, rmdir
+from conan.tools.system.package_manager import Apt, Dnf
+
+required_conan_version = ">=2.4"
+
+
+class NetringAsioConan(ConanFile):
+    name = "netring_asio"
+    description = "Linux packet I/O and flow analysis for Boost.Asio"
+    license = "BSL-1.0"
+    topics = "networking", "packet-capture", "af-packet", "asio", "flows"
+    package_type = "library"
+    settings = "os", "arch", "compiler", "build_type"
+    options = {"shared": [True, False], "fPIC": [True, False]}
+    default_options = {"shared": False, "fPIC": True}
+    implements = ["auto_shared_fpic"]
+    exports_sources = "CMakeLists.txt", "LICENSE", "cmake/*", "include/*", "src/*"
+
+    def set_version(self):
+        project = load(self, os.path.join(self.recipe_folder, "CMakeLists.txt"))
+        self.version = re.search(r"project\(netring_asio VERSION ([0-9.]+)", project).group(1)
+
+    def layout(self):
+        cmake_layout(self)
+
+    def requirements(self):
+        self.requires("boost/[>=1.81 <2]", transitive_headers=True)
+
+    def validate(self):
+        if self.settings.os != "Linux":
+            raise ConanInvalidConfiguration("netring_asio reads packets through Linux's packet sockets")
+        check_min_cppstd(self, 20)
+
+    def system_requirements(self):
+        # The system's libpcap: the one that tcpdump uses there, with the same link types and expressions.
+        Apt(self).check(["libpcap-dev"])
+        Dnf(self).check(["libpcap-devel"])
+
+    def generate(self):
+        CMakeDeps(self).generate()
+        toolchain = CMakeToolchain(self)
+        toolchain.cache_variables["NETRING_ASIO_BUILD_TESTS"] = False
+        toolchain.cache_variables["NETRING_ASIO_BUILD_EXAMPLES"] = False
+        toolchain.generate()
+
+    def build(self):
+        cmake = CMake(self)
+        cmake.configure()
+        cmake.build()
+
+    def package(self):
+        copy(self, "LICENSE", self.source_folder, os.path.join(self.package_folder, "licenses"))
+        CMake(self).install()
+        # Conan's generators describe the package instead.
+        rmdir(self, os.path.join(self.package_folder, "lib", "cmake"))
+        rmdir(self, os.path.join(self.package_folder, "lib", "pkgconfig"))
+
+    def package_info(self):
+        self.cpp_info.set_property("cmake_file_name", "netring_asio")
+        self.component("core", ["boost::headers"], ["pcap", "pthread"])
+        self.component("flow", ["core"])
+
+    def component(self, name, requires, system_libs=()):
+        component = self.cpp_info.components[name]
+        component.libs = [f"netring_asio_{name}"]
+        component.requires = requires
+        component.system_libs = list(system_libs)
+        component.set_property("cmake_target_name", f"netring_asio::{name}")
+        component.set_property("pkg_config_name", f"netring_asio-{name}")

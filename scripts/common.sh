@@ -1,0 +1,51 @@
+# Sourced by the other scripts: bash, errors stop, the working directory is the project's root.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+BUILD_PACKAGES=(g++ cmake ninja-build pkg-config libboost1.81-dev libboost-test1.81-dev
+    libboost-program-options1.81-dev libpcap-dev)
+TEST_PACKAGES=(iproute2 iputils-ping tcpdump tshark tcpreplay netsniff-ng python3)
+DEMO_PACKAGES=(iproute2 iputils-ping util-linux python3 curl dnsmasq-base dnsutils)
+CLANG_PACKAGES=(clang-19 clang-tidy-19 clang-format-19)
+CONAN_PACKAGES=(python3-venv)
+
+say() { printf '%s\n' "$*"; }
+fail() {
+    printf '%s\n' "$*" >&2
+    exit 1
+}
+
+# install_packages NAME...: installs with apt what is missing, or says what to install.
+install_packages() {
+    command -v dpkg-query >/dev/null || fail "This script installs Debian packages; elsewhere install: $*"
+    local name missing=()
+    for name; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || missing+=("$name")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    [ "$(id -u)" = 0 ] || fail "Missing packages. Install them as root and start this script again:
+    apt-get install ${missing[*]}"
+    say "Installing ${missing[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    local try log
+    log=$(mktemp)
+    for try in 1 2 3; do
+        if { apt-get -qq update && apt-get -qq install -y --no-install-recommends "${missing[@]}"; } </dev/null >"$log" 2>&1; then
+            rm -f "$log"
+            return 0
+        fi
+        sleep $((5 * try))
+    done
+    cat "$log" >&2
+    rm -f "$log"
+    fail "apt-get could not install: ${missing[*]}"
+}
+
+# configure PRESET [option...]: with the compiler cache where there is one.
+configure() {
+    local launcher=()
+    ! command -v ccache >/dev/null || launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+    cmake --preset "$1" "${launcher[@]}" "${@:2}" >/dev/null
+}
+
+build() { cmake --build --preset "$1" --parallel "$(nproc)" "${@:2}"; }
