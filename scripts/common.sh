@@ -9,7 +9,7 @@ DEMO_PACKAGES=(iproute2 iputils-ping util-linux python3 curl dnsmasq-base dnsuti
 CLANG_PACKAGES=(clang-19 clang-tidy-19 clang-format-19)
 CONAN_PACKAGES=(python3-venv)
 
-say() { printf '%s\n' "$*"; }
+say() { printf '%s\n' "$@"; }
 fail() {
     printf '%s\n' "$*" >&2
     exit 1
