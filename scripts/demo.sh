@@ -36,7 +36,7 @@ client() {
     trap 'rm -rf "$files"' EXIT
     head -c 5000000 /dev/zero >"$files/large.bin"
     at_server python3 -m http.server --bind :: --directory "$files" 8080 >/dev/null 2>&1 &
-    at_server dnsmasq --keep-in-foreground --conf-file=/dev/null --pid-file= --user=root --group=root --no-resolv \
+    at_server dnsmasq --no-daemon --conf-file=/dev/null --pid-file= --no-resolv \
         --no-hosts --address=/demo.example/$server --listen-address=$server,127.0.0.1 --bind-interfaces \
         >/dev/null 2>&1 &
     local try
