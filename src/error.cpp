@@ -29,14 +29,14 @@ description describe(int value) noexcept {
     case error::no_such_interface:
         return {errc::no_such_device, "no such interface in this network namespace; 'ip link' lists them"};
     case error::interface_down:
-        return {errc::network_down, "the interface went down; receiving goes on when it is up again"};
+        return {errc::network_down, "the interface is down; 'ip link set NAME up', after which the object goes on"};
     case error::interface_removed:
         return {errc::no_such_device, "the interface was removed; close and open again"};
     case error::no_such_namespace:
         return {errc::no_such_file_or_directory, "no such network namespace; 'ip netns list' lists the named ones"};
     case error::invalid_ring_geometry:
-        return {errc::invalid_argument,
-                "the block size must be a multiple of the page size, and block size times count at most 4 GiB"};
+        return {errc::invalid_argument, "block size: a multiple of the page size, the ring at most 4 GiB; transmit "
+                                        "frame size: a multiple of 16 from 80 to 1 MiB, the ring at most 1 GiB"};
     case error::invalid_option:
         return {errc::invalid_argument, "an option is outside its documented range"};
     case error::conflicting_options:
@@ -66,6 +66,8 @@ description describe(int value) noexcept {
         return {errc::message_size, "the frame is longer than the device or the ring takes"};
     case error::frame_too_short:
         return {errc::message_size, "the frame is shorter than its link header"};
+    case error::frame_reserved:
+        return {errc::device_or_resource_busy, "a frame is reserved in the ring; commit or drop it first"};
     case error::timed_out:
         return {errc::timed_out, "the time limit of a synchronous operation was reached"};
     }

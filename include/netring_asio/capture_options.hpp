@@ -1,6 +1,7 @@
 #pragma once
 
 #include <netring_asio/fanout.hpp>
+#include <netring_asio/link_down_policy.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -18,13 +19,6 @@ enum class capture_profile : std::uint8_t {
     throughput, ///< 64 blocks of 1 MiB, 10 ms (64 MiB): fewest wake-ups per packet
     low_memory, ///< 16 blocks of 128 KiB, 10 ms (2 MiB)
     jumbo,      ///< 32 blocks of 4 MiB, 10 ms (128 MiB): frames of any offload size, BIG TCP included
-};
-
-/// What a pending receive does when the interface goes down or is removed.
-enum class link_down_policy : std::uint8_t {
-    fail,           ///< completes once with `error::interface_down`, or with `error::interface_removed`
-    wait_until_up,  ///< goes on waiting while it is down; completes with `error::interface_removed`
-    reopen_by_name, ///< goes on waiting in both cases, and captures from the next interface of that name
 };
 
 /// Which clock stamps packets.

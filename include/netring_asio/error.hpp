@@ -64,6 +64,9 @@ enum class error {
     frame_too_long,
     /// A frame is shorter than the link header. Equal to `errc::message_size`.
     frame_too_short,
+    /// A frame is reserved in the transmit ring and neither committed nor dropped yet. Equal to
+    /// `errc::device_or_resource_busy`.
+    frame_reserved,
     /// A synchronous operation reached its time limit. Equal to `errc::timed_out`.
     timed_out,
 };

@@ -83,6 +83,14 @@ link_state query_link(int socket, int index) noexcept {
     return (request.ifr_flags & IFF_UP) != 0 ? link_state::up : link_state::down;
 }
 
+std::optional<std::size_t> query_mtu(int socket, int index) noexcept {
+    ifreq request{};
+    request.ifr_ifindex = index;
+    if (::ioctl(socket, SIOCGIFNAME, &request) != 0 || ::ioctl(socket, SIOCGIFMTU, &request) != 0)
+        return {};
+    return static_cast<std::size_t>(request.ifr_mtu);
+}
+
 bool enable_hardware_timestamps(int socket, std::string const& name) noexcept {
     hwtstamp_config config{};
     auto request = request_for(name);

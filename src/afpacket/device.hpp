@@ -4,6 +4,8 @@
 #include <netring_asio/error.hpp>
 #include <netring_asio/packet/packet_view.hpp>
 
+#include <cstddef>
+#include <optional>
 #include <string>
 
 namespace netring_asio::afpacket::detail {
@@ -28,6 +30,8 @@ link_type capture_link(unsigned short hardware_type) noexcept;
 device find_device(int socket, std::string const& name, error_code& ec);
 device find_device(int socket, int index, error_code& ec);
 link_state query_link(int socket, int index) noexcept;
+/// The MTU, or nothing if the device is gone.
+std::optional<std::size_t> query_mtu(int socket, int index) noexcept;
 
 /// Whether the device stamps received packets by its own clock; switches that on where it can.
 bool enable_hardware_timestamps(int socket, std::string const& name) noexcept;

@@ -2,6 +2,7 @@
 
 #include "../detail/background.hpp"
 #include "../detail/unique_descriptor.hpp"
+#include "ring_memory.hpp"
 #include <netring_asio/capture_statistics.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/packet/frame.hpp>
@@ -19,43 +20,12 @@
 #include <vector>
 
 #include <linux/if_packet.h>
-#include <sys/mman.h>
 
 namespace netring_asio::afpacket::detail {
 
 using netring_asio::detail::unique_descriptor;
 
 class ring_core;
-
-/// The mapping of the ring, or what has taken its place.
-class ring_memory {
-public:
-    ring_memory() noexcept = default;
-    ring_memory(std::byte* data, std::size_t size) noexcept
-        : data_{data}
-        , size_{size} {}
-    ring_memory(ring_memory&& other) noexcept
-        : data_{std::exchange(other.data_, nullptr)}
-        , size_{other.size_} {}
-    ring_memory& operator=(ring_memory&& other) noexcept {
-        std::swap(data_, other.data_);
-        std::swap(size_, other.size_);
-        return *this;
-    }
-    ~ring_memory() { unmap(); }
-
-    void unmap() noexcept {
-        if (auto* const data = std::exchange(data_, nullptr))
-            ::munmap(data, size_);
-    }
-    void release() noexcept { data_ = nullptr; }
-    std::byte* data() const noexcept { return data_; }
-    std::size_t size() const noexcept { return size_; }
-
-private:
-    std::byte* data_ = nullptr;
-    std::size_t size_ = 0;
-};
 
 /// One block of the ring, the owner of a batch over it.
 class ring_block final : public packet_owner {

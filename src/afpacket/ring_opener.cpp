@@ -16,21 +16,12 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/net_tstamp.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 namespace netring_asio::afpacket {
 
 namespace detail {
-
-bool bind_packet_socket(int socket, int interface_index) noexcept {
-    sockaddr_ll address{};
-    address.sll_family = AF_PACKET;
-    address.sll_protocol = htons(ETH_P_ALL);
-    address.sll_ifindex = interface_index;
-    return ::bind(socket, reinterpret_cast<sockaddr const*>(&address), sizeof address) == 0;
-}
 
 bool add_memberships(int socket, capture_options const& options, error_code& ec) noexcept {
     for (auto const& [wanted, type] : {std::pair{options.promiscuous(), PACKET_MR_PROMISC},
@@ -139,54 +130,15 @@ void ring_opener::open_in_namespace(error_code& ec) {
 }
 
 bool ring_opener::find_interface(error_code& ec) {
-    // A plain socket answers for the devices; the packet socket's type depends on what they say.
-    detail::unique_descriptor const asking{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
-    if (!asking && !socket_)
-        return fail_with_errno(ec, "socket");
-    auto const ask = asking ? asking.get() : socket_.get();
-    auto const& name = options_.interface_name();
     if (!options_.any_interface()) {
-        device_ = name.empty() ? detail::find_device(ask, options_.interface_index(), ec)
-                               : detail::find_device(ask, name, ec);
-        if (ec)
-            return fail(ec, ec,
-                        "interface '" + (name.empty() ? std::to_string(options_.interface_index()) : name) + "'");
+        if (!find_device(options_.interface_name(), options_.interface_index(),
+                         options_.on_link_down() == link_down_policy::fail, ec))
+            return false;
         options_.interface_name(device_.name).interface_index(device_.index);
-        if (options_.on_link_down() == link_down_policy::fail &&
-            detail::query_link(ask, device_.index) == detail::link_state::down)
-            return fail(ec, error::interface_down, "interface '" + device_.name + "'");
-        link_events_ = detail::open_link_events(ec);
-        if (ec)
-            return fail(ec, ec, "netlink");
     }
     link_ = options_.any_interface() ? link_type::linux_sll2 : detail::capture_link(device_.hardware_type);
     cooked_ = link_ == link_type::linux_sll2;
-    auto const type = cooked_ ? SOCK_DGRAM : SOCK_RAW;
-    if (socket_) {
-        int actual = 0;
-        socklen_t length = sizeof actual;
-        if (::getsockopt(socket_.get(), SOL_SOCKET, SO_TYPE, &actual, &length) != 0)
-            return fail_with_errno(ec, "assign");
-        if (actual != type)
-            return fail(ec, error::unsupported_link_type,
-                        cooked_ ? "assign: this interface needs a SOCK_DGRAM socket" : "assign: SOCK_RAW is needed");
-        return true;
-    }
-    socket_.reset(::socket(AF_PACKET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (!socket_)
-        return errno == EPERM ? fail(ec, error::missing_privilege, "socket") : fail_with_errno(ec, "socket");
-    return true;
-}
-
-template <class T>
-bool ring_opener::set(int level, int name, T const& value, error_code& ec, char const* context) {
-    if (::setsockopt(socket_.get(), level, name, &value, sizeof value) == 0)
-        return true;
-    if (errno == ENOPROTOOPT || errno == EOPNOTSUPP)
-        return fail(ec, error::unsupported_option, context);
-    if (errno == EPERM)
-        return fail(ec, error::missing_privilege, context + std::string{": needs CAP_NET_ADMIN"});
-    return fail_with_errno(ec, context);
+    return make_socket(cooked_ ? SOCK_DGRAM : SOCK_RAW, ec);
 }
 
 bool ring_opener::set_socket_options(error_code& ec) {
@@ -234,18 +186,10 @@ bool ring_opener::make_ring(error_code& ec) {
         request.tp_frame_nr = request.tp_block_nr;
         request.tp_retire_blk_tov = static_cast<unsigned>(options_.block_timeout().count());
         request.tp_feature_req_word = o.rx_hash() ? TP_FT_REQ_FILL_RXHASH : 0;
-        if (::setsockopt(socket_.get(), SOL_PACKET, PACKET_RX_RING, &request, sizeof request) == 0) {
-            auto* const mapped = ::mmap(nullptr, size * count, PROT_READ | PROT_WRITE, MAP_SHARED, socket_.get(), 0);
-            if (mapped != MAP_FAILED) {
-                memory_ = {static_cast<std::byte*>(mapped), size * count};
-                auto const pin_budget = std::min(options_.pin_budget(), count);
-                options_.minimum_block_count(minimum).block_count(count).pin_budget(pin_budget);
-                return true;
-            }
-            auto const code = errno;
-            tpacket_req3 const none{};
-            ::setsockopt(socket_.get(), SOL_PACKET, PACKET_RX_RING, &none, sizeof none);
-            errno = code;
+        if (map_ring(PACKET_RX_RING, request)) {
+            auto const pin_budget = std::min(options_.pin_budget(), count);
+            options_.minimum_block_count(minimum).block_count(count).pin_budget(pin_budget);
+            return true;
         }
         if (errno == EINVAL)
             return fail(ec, error::invalid_ring_geometry, "PACKET_RX_RING");
@@ -266,7 +210,7 @@ bool ring_opener::install_filter(error_code& ec) {
 }
 
 bool ring_opener::bind(error_code& ec) {
-    if (detail::bind_packet_socket(socket_.get(), options_.any_interface() ? 0 : device_.index))
+    if (detail::bind_packet_socket(socket_.get(), options_.any_interface() ? 0 : device_.index, ETH_P_ALL))
         return true;
     return errno == ENODEV ? fail(ec, error::no_such_interface, "bind") : fail_with_errno(ec, "bind");
 }
@@ -311,16 +255,6 @@ bool ring_opener::join_fanout(error_code& ec) {
         return fail_with_errno(ec, "fanout");
     fanout_id_ = static_cast<std::uint16_t>(group & 0xffff);
     return true;
-}
-
-bool ring_opener::fail(error_code& ec, error_code value, std::string context) {
-    ec = value;
-    context_ = std::move(context);
-    return false;
-}
-
-bool ring_opener::fail_with_errno(error_code& ec, std::string context) {
-    return fail(ec, error_code{errno, boost::system::system_category()}, std::move(context));
 }
 
 } // namespace netring_asio::afpacket

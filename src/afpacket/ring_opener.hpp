@@ -1,8 +1,7 @@
 #pragma once
 
-#include "../detail/unique_descriptor.hpp"
-#include "device.hpp"
 #include "ring_core.hpp"
+#include "socket_opener.hpp"
 #include <netring_asio/afpacket/rx_ring.hpp>
 #include <netring_asio/capture_options.hpp>
 #include <netring_asio/error.hpp>
@@ -16,8 +15,6 @@ inline constexpr std::size_t cooked_header_size = 20;
 
 namespace detail {
 
-/// Receives from the interface, or from all for index 0.
-bool bind_packet_socket(int socket, int interface_index) noexcept;
 /// Joins promiscuous and all-multicast mode as the options say.
 bool add_memberships(int socket, capture_options const& options, error_code& ec) noexcept;
 
@@ -28,13 +25,13 @@ bool attach_filter(int socket, filter const& wanted, bool& exact, error_code& ec
 
 /// Opens a ring step by step, in the order that keeps foreign and unfiltered packets out: options, ring, filter, then
 /// bind, then fanout.
-class ring_opener {
+class ring_opener : detail::socket_opener {
 public:
     /// `context` becomes what the error is about.
     ring_opener(rx_ring& ring, capture_options const& options, std::string& context)
-        : ring_{ring}
-        , options_{options}
-        , context_{context} {}
+        : socket_opener{context}
+        , ring_{ring}
+        , options_{options} {}
 
     /// `socket` is -1, or a packet socket to take over.
     void open(int socket, error_code& ec);
@@ -49,18 +46,8 @@ private:
     bool bind(error_code& ec);
     bool join_fanout(error_code& ec);
 
-    bool fail(error_code& ec, error_code value, std::string context);
-    bool fail_with_errno(error_code& ec, std::string context);
-    template <class T>
-    bool set(int level, int name, T const& value, error_code& ec, char const* context);
-
     rx_ring& ring_;
     capture_options options_;
-    std::string& context_;
-    detail::unique_descriptor socket_;
-    detail::unique_descriptor link_events_;
-    detail::device device_;
-    detail::ring_memory memory_;
     filter filter_;
     bool exact_filter_ = true;
     bool cooked_ = false;

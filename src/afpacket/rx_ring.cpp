@@ -13,6 +13,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/if_ether.h>
 #include <linux/membarrier.h>
 #include <poll.h>
 #include <sys/epoll.h>
@@ -290,7 +291,7 @@ void rx_ring::follow_link(bool was_down) noexcept {
 bool rx_ring::reopen() noexcept {
     error_code ec;
     auto const found = detail::find_device(core_->socket(), options_.interface_name(), ec);
-    if (ec || !detail::bind_packet_socket(core_->socket(), found.index))
+    if (ec || !detail::bind_packet_socket(core_->socket(), found.index, ETH_P_ALL))
         return false;
     options_.interface_index(found.index);
     detail::add_memberships(core_->socket(), options_, ec);

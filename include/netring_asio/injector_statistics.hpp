@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace netring_asio {
+
+/// What an injector did since it was opened. Totals never go back and are the same for every reader.
+///
+/// *Taken* is not *arrived*: a queueing discipline, the device or the wire may lose what the kernel took, and when the
+/// interface goes down the frames in flight are discarded.
+struct injector_statistics {
+    std::uint64_t committed = 0;   ///< frames put into the ring
+    std::uint64_t taken = 0;       ///< frames that the kernel took over
+    std::uint64_t rejected = 0;    ///< frames that the kernel refused and that were left out
+    std::uint64_t kicks = 0;       ///< system calls that have the kernel look into the ring
+    std::uint64_t would_block = 0; ///< kicks after which frames remained, for want of send buffer or queue
+};
+
+/// What became of the frames that left the ring since the last drain, or since it was opened.
+struct tx_result {
+    std::uint64_t taken = 0;    ///< the kernel took them over and is done with them; that they arrived is not known
+    std::uint64_t rejected = 0; ///< the kernel refused them
+};
+
+} // namespace netring_asio
