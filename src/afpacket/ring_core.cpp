@@ -79,6 +79,7 @@ tpacket_block_desc const* ring_core::ready_block(std::size_t index) const noexce
 ring_block& ring_core::lend(std::size_t index) noexcept {
     auto& block = blocks_[index];
     block.lent_.store(true, std::memory_order_relaxed);
+    awaited_.store(none, std::memory_order_relaxed); // it came; its release is nothing that anybody waits for
     held_.fetch_add(1, std::memory_order_relaxed);
     intrusive_ptr_add_ref(this);
     return block;

@@ -93,6 +93,8 @@ public:
 private:
     friend class ring_block;
 
+    static constexpr auto none = static_cast<std::size_t>(-1);
+
     bool pin_one_more() noexcept;
     void give_back(ring_block& block) noexcept;
     void run() noexcept override;
@@ -111,7 +113,7 @@ private:
     std::size_t const pin_budget_;
     std::unique_ptr<ring_block[]> blocks_;
 
-    std::atomic<std::size_t> awaited_{static_cast<std::size_t>(-1)};
+    std::atomic<std::size_t> awaited_{none};
     std::atomic<std::size_t> held_{0};
     std::atomic<std::size_t> pinned_{0};
     std::atomic<std::uint32_t> settled_filters_{0};

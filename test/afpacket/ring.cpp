@@ -165,6 +165,18 @@ BOOST_AUTO_TEST_CASE(releasing_the_block_that_comes_next_wakes_the_waiting_threa
     releasing.join();
 }
 
+BOOST_AUTO_TEST_CASE(releasing_a_block_that_was_waited_for_and_came_wakes_nobody) {
+    lab::pair const wire;
+    auto ring = open_ring(wire.right);
+    nr::packet_batch batch;
+    ring.arm();
+    lab::send_numbered(wire.left, wire.right, {});
+    BOOST_TEST(eventually([&] { return ring.try_receive(batch); }));
+    BOOST_TEST(wakeups(ring, 20ms) <= 1); // its arrival
+    batch.reset();
+    BOOST_TEST(wakeups(ring, 50ms) == 0);
+}
+
 BOOST_AUTO_TEST_CASE(frames_pin_blocks_up_to_the_budget_and_are_copies_beyond_it) {
     lab::pair const wire;
     auto ring = open_ring(wire.right, small().pin_budget(2));

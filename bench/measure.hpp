@@ -1,0 +1,70 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <fstream>
+#include <limits>
+#include <string>
+#include <system_error>
+
+#include <sched.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+namespace bench {
+
+using nanoseconds = std::chrono::duration<double, std::nano>;
+using seconds = std::chrono::duration<double>;
+
+inline timespec read_clock(clockid_t clock) noexcept {
+    timespec now{};
+    ::clock_gettime(clock, &now);
+    return now;
+}
+
+/// CPU time of the calling thread, user and system.
+inline nanoseconds thread_cpu_time() noexcept {
+    auto const now = read_clock(CLOCK_THREAD_CPUTIME_ID);
+    return std::chrono::seconds{now.tv_sec} + std::chrono::nanoseconds{now.tv_nsec};
+}
+
+/// CPU time and voluntary context switches of this process, all threads. Only the sum of user and system time is exact:
+/// the kernel splits it by sampling.
+struct usage {
+    nanoseconds cpu{};
+    std::int64_t wakeups = 0;
+
+    static usage now() noexcept {
+        rusage self{};
+        ::getrusage(RUSAGE_SELF, &self);
+        auto const time = [](timeval at) {
+            return std::chrono::seconds{at.tv_sec} + std::chrono::microseconds{at.tv_usec};
+        };
+        return {time(self.ru_utime) + time(self.ru_stime), self.ru_nvcsw};
+    }
+    friend usage operator-(usage const& a, usage const& b) noexcept { return {a.cpu - b.cpu, a.wakeups - b.wakeups}; }
+};
+
+/// CPU time of the whole machine, to tell how much of it was not ours.
+inline seconds machine_cpu_time() {
+    std::ifstream file{"/proc/stat"};
+    file.ignore(std::numeric_limits<std::streamsize>::max(), ' ');
+    double user = 0, nice = 0, system = 0, idle = 0, io_wait = 0, irq = 0, soft_irq = 0;
+    file >> user >> nice >> system >> idle >> io_wait >> irq >> soft_irq;
+    return seconds{(user + nice + system + irq + soft_irq) / static_cast<double>(::sysconf(_SC_CLK_TCK))};
+}
+
+/// Binds the calling thread to a processor, modulo those that there are.
+inline void pin_to(int processor) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(static_cast<std::size_t>(processor % static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN))), &set);
+    if (::sched_setaffinity(0, sizeof set, &set) != 0)
+        throw std::system_error{errno, std::generic_category(), "sched_setaffinity"};
+}
+
+inline constexpr int generator_processor = 0;
+inline constexpr int receiver_processor = 1;
+
+} // namespace bench
