@@ -11,6 +11,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/use_future.hpp>
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
@@ -103,6 +104,32 @@ BOOST_AUTO_TEST_CASE(another_thread_gets_every_packet_over_a_concurrent_channel)
     consumer.join();
     BOOST_TEST((piped == net::error::operation_aborted));
     BOOST_TEST(numbers == numbers_up_to(5'000), per_element());
+}
+
+BOOST_AUTO_TEST_CASE(a_pipe_with_a_future_keeps_its_context_and_stays_on_it) {
+    lab::pair const wire;
+    net::io_context capturing, consuming;
+    auto capture = open_capture(capturing, wire.right);
+    concurrent_batch_channel channel{consuming, 1};
+    auto piped = capture.async_pipe(channel, net::use_future);
+    std::vector<std::uint64_t> numbers;
+    net::co_spawn(
+        consuming,
+        [&]() -> net::awaitable<void> {
+            while (numbers.size() < 1'000) {
+                auto [error, batch] = co_await channel.async_receive(net::as_tuple(net::use_awaitable));
+                append_numbers(numbers, batch);
+            }
+            net::post(capturing, [&] { capture.cancel(); });
+        },
+        net::detached);
+    auto sender = lab::start_sender(wire.left, wire.right, {.count = 1'000, .rate = 20'000});
+    std::thread consumer{[&] { consuming.run_for(20s); }};
+    capturing.run();
+    consumer.join();
+    BOOST_CHECK_EXCEPTION(piped.get(), nr::system_error,
+                          [](auto const& thrown) { return thrown.code() == net::error::operation_aborted; });
+    BOOST_TEST(numbers == numbers_up_to(1'000), per_element());
 }
 
 BOOST_AUTO_TEST_CASE(every_packet_is_received_or_counted_when_pipes_and_receivers_are_cancelled) {

@@ -3,15 +3,21 @@
 #include <netring_asio/detail/complete_immediately.hpp>
 #include <netring_asio/error.hpp>
 
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/append.hpp>
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/associator.hpp>
 #include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/dispatch.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/execution/context.hpp>
+#include <boost/asio/query.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 namespace netring_asio::detail {
@@ -41,11 +47,10 @@ public:
     using cancellation_slot_type = boost::asio::cancellation_slot;
     cancellation_slot_type get_cancellation_slot() const noexcept { return impl_->pipe_cancellation.slot(); }
 
-    // Not the channel's executor, where nobody guards the object.
-    using executor_type = boost::asio::associated_executor_t<Handler, typename Impl::executor_type>;
-    executor_type get_executor() const noexcept {
-        return boost::asio::get_associated_executor(handler_, impl_->get_executor());
-    }
+    // Where the steps run: on the handler's executor, for instance its strand, if that is of the object's context;
+    // else, as with use_future, on the object's own. Never on the channel's, where nobody guards the object.
+    using executor_type = boost::asio::any_io_executor;
+    executor_type get_executor() const noexcept { return on_handler_executor() ? handler_executor() : own_executor(); }
 
     Handler const& handler() const noexcept { return handler_; }
 
@@ -85,11 +90,32 @@ public:
         boost::asio::get_associated_cancellation_slot(handler_).clear();
         impl_->pipe_cancellation.slot().clear(); // what is left there refers to the channel
         impl_->receiving = false;
+        if (on_handler_executor()) {
+            impl_.reset();
+            return std::move(handler_)(ec);
+        }
+        auto const executor = boost::asio::get_associated_executor(handler_, impl_->get_executor());
         impl_.reset();
-        std::move(handler_)(ec);
+        boost::asio::dispatch(executor, boost::asio::append(std::move(handler_), ec));
     }
 
 private:
+    using handler_executor_type = boost::asio::associated_executor_t<Handler, typename Impl::executor_type>;
+
+    boost::asio::any_io_executor own_executor() const noexcept { return impl_->get_executor(); }
+    boost::asio::any_io_executor handler_executor() const noexcept {
+        if constexpr (std::is_convertible_v<handler_executor_type, boost::asio::any_io_executor>)
+            return boost::asio::get_associated_executor(handler_, impl_->get_executor());
+        else
+            return {};
+    }
+    bool on_handler_executor() const noexcept {
+        namespace execution = boost::asio::execution;
+        auto const executor = handler_executor();
+        return executor && &boost::asio::query(executor, execution::context) ==
+                               &boost::asio::query(own_executor(), execution::context);
+    }
+
     enum class step : std::uint8_t { filling, sending, ending };
 
     std::shared_ptr<Impl> impl_;
