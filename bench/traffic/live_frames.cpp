@@ -97,7 +97,9 @@ auto make_program(int map, int interface) {
 class live_frames final : public generator {
 public:
     explicit live_frames(std::string const& interface) {
-        LIBBPF_OPTS(bpf_map_create_opts, mappable, .map_flags = BPF_F_MMAPABLE);
+        bpf_map_create_opts mappable{};
+        mappable.sz = sizeof mappable;
+        mappable.map_flags = BPF_F_MMAPABLE;
         map_.value =
             ::bpf_map_create(BPF_MAP_TYPE_ARRAY, "variables", sizeof(std::uint32_t), sizeof(variables), 1, &mappable);
         if (map_.value < 0)
@@ -146,7 +148,8 @@ private:
     };
 
     void run(std::span<std::uint8_t const> frame, int count) const {
-        LIBBPF_OPTS(bpf_test_run_opts, options);
+        bpf_test_run_opts options{};
+        options.sz = sizeof options;
         options.data_in = frame.data();
         options.data_size_in = static_cast<__u32>(frame.size());
         options.flags = BPF_F_TEST_XDP_LIVE_FRAMES;
