@@ -7,8 +7,9 @@ namespace netring_asio {
 
 /// What an injector did since it was opened. Totals never go back and are the same for every reader.
 ///
-/// *Taken* is not *arrived*: a queueing discipline, the device or the wire may lose what the kernel took, and when the
-/// interface goes down the frames in flight are discarded.
+/// *Taken* is not *arrived*: a queueing discipline, the device or the wire may lose what the kernel took. When the
+/// interface goes down, frames in flight and those taken meanwhile are discarded: no more than the ring holds thrice.
+/// Without a carrier the kernel discards all; the ring then stops after a lap until there is one again.
 struct injector_statistics {
     std::uint64_t committed = 0;   ///< frames put into the ring
     std::uint64_t taken = 0;       ///< frames that the kernel took over

@@ -83,6 +83,13 @@ link_state query_link(int socket, int index) noexcept {
     return (request.ifr_flags & IFF_UP) != 0 ? link_state::up : link_state::down;
 }
 
+bool discards_frames(int socket, int index) noexcept {
+    ifreq request{};
+    request.ifr_ifindex = index;
+    return ::ioctl(socket, SIOCGIFNAME, &request) == 0 && ::ioctl(socket, SIOCGIFFLAGS, &request) == 0 &&
+           (request.ifr_flags & IFF_RUNNING) == 0;
+}
+
 std::optional<std::size_t> query_mtu(int socket, int index) noexcept {
     ifreq request{};
     request.ifr_ifindex = index;

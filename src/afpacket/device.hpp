@@ -30,6 +30,8 @@ link_type capture_link(unsigned short hardware_type) noexcept;
 device find_device(int socket, std::string const& name, error_code& ec);
 device find_device(int socket, int index, error_code& ec);
 link_state query_link(int socket, int index) noexcept;
+/// Whether frames for it are discarded without an error: it is being taken down, or has no carrier.
+bool discards_frames(int socket, int index) noexcept;
 /// The MTU, or nothing if the device is gone.
 std::optional<std::size_t> query_mtu(int socket, int index) noexcept;
 

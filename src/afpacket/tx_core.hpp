@@ -112,6 +112,7 @@ private:
     void find_done() noexcept;
     std::size_t remove_rejected() noexcept;
     void refresh_mtu() noexcept;
+    void pause() noexcept;
     bool reopen() noexcept;
     void publish() noexcept;
     void run() noexcept override;
@@ -130,6 +131,7 @@ private:
     std::uint64_t cursor_ = 0;
     std::uint64_t next_ = 0;
     std::uint64_t done_ = 0;
+    std::uint64_t link_seen_ = 0; // what was next when the link was last looked at
     std::uint64_t queued_bytes_ = 0;
     std::uint64_t rejected_ = 0;
     std::uint64_t send_start_ = 0;

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <netring_asio/afpacket/tx_ring.hpp>
+#include <netring_asio/error.hpp>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <utility>
+
+namespace netring_asio::detail {
+
+/// What an injector and its pending operations share.
+template <class Executor>
+struct injector_impl {
+    using executor_type = Executor;
+
+    explicit injector_impl(Executor const& executor)
+        : wake{executor} {}
+    template <class Other>
+    explicit injector_impl(injector_impl<Other>&& other)
+        : ring{std::move(other.ring)}
+        , wake{std::move(other.wake)} {}
+
+    Executor get_executor() noexcept { return wake.get_executor(); }
+
+    /// Has the reactor look after the ring.
+    void watch(error_code& ec) {
+        if (ec)
+            return;
+        if (int const duplicate = ring.duplicate_wait_handle(ec); !ec)
+            wake.assign(duplicate, ec);
+        if (ec)
+            ring.close();
+    }
+
+    void cancel() {
+        ++cancels;
+        error_code ignored;
+        wake.cancel(ignored);
+    }
+
+    void close() {
+        ++cancels;
+        error_code ignored;
+        wake.close(ignored);
+        ring.close();
+    }
+
+    error_code begin(bool injector_impl::* direction) noexcept {
+        if (!ring.is_open())
+            return error::not_open;
+        if (std::exchange(this->*direction, true))
+            return error::operation_in_progress;
+        return {};
+    }
+
+    /// Whether nothing stands against a synchronous operation that waits: it would take the wake-ups of others.
+    bool may_wait(error_code& ec) const noexcept {
+        ec = !ring.is_open()       ? error_code{error::not_open}
+             : sending || draining ? error_code{error::operation_in_progress}
+                                   : error_code{};
+        return !ec;
+    }
+
+    afpacket::tx_ring ring;
+    boost::asio::posix::basic_stream_descriptor<Executor> wake;
+    unsigned cancels = 0; // an operation that sees it change was cancelled
+    bool sending = false;
+    bool draining = false;
+};
+
+/// Copies a frame into the ring; false without an error where there is no room.
+template <class ConstBufferSequence>
+bool put_frame(afpacket::tx_ring& ring, ConstBufferSequence const& buffers, error_code& ec) {
+    auto const size = boost::asio::buffer_size(buffers);
+    auto* room = ring.place(size, ec);
+    if (room == nullptr && !ec) {
+        ring.flush_if_due(ec);
+        room = ec ? nullptr : ring.place(size, ec);
+    }
+    if (room == nullptr)
+        return false;
+    boost::asio::buffer_copy(boost::asio::mutable_buffer{room, size}, buffers);
+    ring.append(size, ec);
+    return !ec;
+}
+
+} // namespace netring_asio::detail
