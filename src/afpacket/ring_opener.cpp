@@ -121,7 +121,7 @@ void ring_opener::open_in_namespace(error_code& ec) {
     }
     ring_.open_ = true;
     ring_.options_ = std::move(options_);
-    ring_.filter_ = std::move(filter_);
+    ring_.filter_ = filter_;
     ring_.user_filter_ = exact_filter_ ? rx_ring::user_filter::off : rx_ring::user_filter::always;
     ring_.records_.link = link_;
     ring_.records_.vnet_header_size = vnet_header_size_;

@@ -112,7 +112,7 @@ rx_ring& rx_ring::operator=(rx_ring&& other) noexcept {
     core_ = std::move(other.core_);
     options_ = std::move(other.options_);
     records_ = other.records_;
-    filter_ = std::move(other.filter_);
+    filter_ = other.filter_;
     cursor_ = other.cursor_;
     blocks_since_statistics_ = other.blocks_since_statistics_;
     old_blocks_ = other.old_blocks_;
@@ -356,7 +356,7 @@ void rx_ring::replace_filter(std::string expression, error_code& ec, std::string
     bool exact = false;
     if (!detail::attach_filter(core_->socket(), replacement, exact, ec))
         return;
-    filter_ = std::move(replacement);
+    filter_ = replacement;
     options_.filter(std::move(expression));
     old_blocks_ = 0;
     ++filter_swaps_;

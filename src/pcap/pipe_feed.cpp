@@ -34,7 +34,8 @@ pipe_feed::pipe_feed(netring_asio::detail::unique_descriptor descriptor, reader_
     : doorbell_{doorbell}
     , ring_(read_ahead) {
     all_signals_blocked const inherited;
-    thread_ = std::jthread{[this, options, fd = descriptor.get()](std::stop_token stop) { run(stop, fd, options); }};
+    thread_ =
+        std::jthread{[this, options, fd = descriptor.get()](std::stop_token const& stop) { run(stop, fd, options); }};
     descriptor.release();
 }
 
