@@ -2,6 +2,7 @@
 
 #include <netring_asio/detail/complete_immediately.hpp>
 #include <netring_asio/detail/flow_stream_state.hpp>
+#include <netring_asio/detail/handler_memory.hpp>
 
 #include <boost/asio/associated_allocator.hpp>
 #include <boost/asio/associated_cancellation_slot.hpp>
@@ -102,7 +103,7 @@ public:
         s.waiting = true;
         s.expired = false;
         auto executor = boost::asio::get_associated_executor(handler_, s.get_executor());
-        auto allocator = boost::asio::get_associated_allocator(handler_);
+        auto allocator = boost::asio::get_associated_allocator(handler_, handler_allocator<void>{s.timer_memory});
         using timer_op = flow_timer_op<State, decltype(executor), decltype(allocator)>;
         timer_op::start(s, timer_op{state_, s.waits, std::move(executor), std::move(allocator)});
         s.source.async_receive(s.packets, std::move(*this));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/handler_memory.hpp>
 #include <netring_asio/flow/event_batch.hpp>
 #include <netring_asio/flow/tracker.hpp>
 #include <netring_asio/packet_source.hpp>
@@ -135,6 +136,7 @@ struct flow_stream_state : std::enable_shared_from_this<flow_stream_state<Source
     Source source;
     flow::tracker<Extractor> tracker;
     timer idle_timer;
+    std::shared_ptr<handler_memory> timer_memory = std::make_shared<handler_memory>();
     std::shared_ptr<flow::detail::event_pool<key_type>> pool;
     typename flow::tracker<Extractor>::event_list events;
     packet_batch packets;

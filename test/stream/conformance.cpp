@@ -1,0 +1,51 @@
+#include "afpacket/support.hpp"
+#include "decode/craft.hpp"
+#include <netring_asio/capture.hpp>
+#include <netring_asio/flow_stream.hpp>
+
+#include <boost/test/unit_test.hpp>
+
+#include <asio/conformance.hpp>
+#include <cstring>
+#include <lab/allocations.hpp>
+#include <utility>
+#include <vector>
+
+namespace {
+
+namespace net = boost::asio;
+
+/// Flow events of a live capture; each frame sent is the first of a new flow.
+struct receive_events {
+    static constexpr std::chrono::milliseconds latency{5};
+
+    nr::flow::event_batch events;
+
+    static lab::pair const& wire() {
+        static lab::pair const instance;
+        return instance;
+    }
+    auto make(net::any_io_executor executor) {
+        nr::capture capture{std::move(executor)};
+        wire().right.enter([&] { capture.open(small()); });
+        return nr::flow_stream{std::move(capture), nr::flow::five_tuple{}};
+    }
+    template <class Stream, class... Token>
+    auto start(Stream& stream, Token&&... token) {
+        return stream.async_receive(events, std::forward<Token>(token)...);
+    }
+    void make_ready() {
+        lab::uncounted const frame_of_the_test;
+        static unsigned port = 0;
+        auto const frame =
+            test::craft{26}.udp(++port % 60'000 + 1, 53).ipv4("10.0.0.9", "10.0.0.2", 17).ethernet(0x0800);
+        auto const data = frame.view().data;
+        std::vector<std::uint8_t> bytes(data.size());
+        std::memcpy(bytes.data(), data.data(), data.size());
+        wire().left.send(bytes);
+    }
+};
+
+} // namespace
+
+BOOST_AUTO_TEST_CASE(flow_stream_async_receive, *lab::available()) { conformance::verify<receive_events>(); }
