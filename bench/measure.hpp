@@ -2,13 +2,15 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 #include <sched.h>
-#include <sys/resource.h>
+#include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,31 +19,34 @@ namespace bench {
 using nanoseconds = std::chrono::duration<double, std::nano>;
 using seconds = std::chrono::duration<double>;
 
-inline timespec read_clock(clockid_t clock) noexcept {
+inline std::chrono::nanoseconds read_clock(clockid_t clock) noexcept {
     timespec now{};
     ::clock_gettime(clock, &now);
-    return now;
-}
-
-/// CPU time of the calling thread, user and system.
-inline nanoseconds thread_cpu_time() noexcept {
-    auto const now = read_clock(CLOCK_THREAD_CPUTIME_ID);
     return std::chrono::seconds{now.tv_sec} + std::chrono::nanoseconds{now.tv_nsec};
 }
 
-/// CPU time and voluntary context switches of this process, all threads. Only the sum of user and system time is exact:
-/// the kernel splits it by sampling.
+/// CPU time of the calling thread, user and system.
+inline nanoseconds thread_cpu_time() noexcept { return read_clock(CLOCK_THREAD_CPUTIME_ID); }
+
+/// CPU time, user and system, and voluntary context switches of a process, all its threads. Taken from outside, so that
+/// nothing of it falls into what is measured.
 struct usage {
     nanoseconds cpu{};
-    std::int64_t wakeups = 0;
+    std::uint64_t wakeups = 0;
 
-    static usage now() noexcept {
-        rusage self{};
-        ::getrusage(RUSAGE_SELF, &self);
-        auto const time = [](timeval at) {
-            return std::chrono::seconds{at.tv_sec} + std::chrono::microseconds{at.tv_usec};
-        };
-        return {time(self.ru_utime) + time(self.ru_stime), self.ru_nvcsw};
+    static usage of(pid_t process) {
+        usage result;
+        clockid_t clock{};
+        if (int const error = ::clock_getcpuclockid(process, &clock); error != 0)
+            throw std::system_error{error, std::generic_category(), "clock_getcpuclockid"};
+        result.cpu = read_clock(clock);
+        for (auto const& thread : std::filesystem::directory_iterator{"/proc/" + std::to_string(process) + "/task"}) {
+            std::ifstream status{thread.path() / "status"};
+            for (std::string line; std::getline(status, line);)
+                if (constexpr std::string_view name = "voluntary_ctxt_switches:"; line.starts_with(name))
+                    result.wakeups += std::stoull(line.substr(name.size()));
+        }
+        return result;
     }
     friend usage operator-(usage const& a, usage const& b) noexcept { return {a.cpu - b.cpu, a.wakeups - b.wakeups}; }
 };

@@ -26,6 +26,9 @@ struct tally {
         return {count, count * length, count / 256 * (255 * 256 / 2) + rest * (rest - 1) / 2};
     }
 
+    friend constexpr tally operator+(tally const& a, tally const& b) noexcept {
+        return {a.packets + b.packets, a.bytes + b.bytes, a.sum + b.sum};
+    }
     friend bool operator==(tally const&, tally const&) = default;
 };
 

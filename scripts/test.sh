@@ -11,6 +11,7 @@ if [ "${1-}" = --preset ]; then
 fi
 install_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
 [ "$preset" != clang ] || install_packages "${CLANG_PACKAGES[@]}"
+[ "$preset" != release ] || install_packages "${BENCH_PACKAGES[@]}"
 configure "$preset"
 build "$preset"
 

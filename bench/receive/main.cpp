@@ -16,6 +16,8 @@
 #include <thread>
 #include <vector>
 
+#include <unistd.h>
+
 // One JSON object a line and measurement, for bench/report.py.
 namespace {
 
@@ -23,6 +25,7 @@ using namespace std::chrono_literals;
 
 constexpr int attempts = 5; // how often an invalid measurement is repeated
 constexpr auto settling_time = 500ms;
+constexpr std::uint64_t warming_up = 50'000; // packets before each measured run
 constexpr auto block_timeout = 10ms;
 constexpr auto flushing_time = 150ms; // for the last block to close by its timeout and be read
 // While a ring is filled to be read later, only full blocks may be closed, or there would be too few.
@@ -45,58 +48,60 @@ std::vector<std::size_t> order_of(std::size_t round) {
     return order;
 }
 
-/// A candidate in a process of its own: receives until it is interrupted, and prints what that took.
+/// A candidate in a process of its own: receives until it is interrupted, and prints what came.
 int run_receiver(std::string const& name, std::string const& interface) {
     bench::pin_to(bench::receiver_processor);
     auto const receiver = find_candidate(name).make(interface, block_timeout);
     std::cout << "ready" << std::endl;
-    auto const before = bench::usage::now();
     receiver->run();
-    auto const used = bench::usage::now() - before;
     std::cout << receiver->counted.packets << ' ' << receiver->counted.bytes << ' ' << receiver->counted.sum << ' '
-              << receiver->dropped() << ' ' << used.cpu.count() << ' ' << used.wakeups << '\n';
-    return 0;
+              << receiver->dropped() << '\n';
+    return EXIT_SUCCESS;
 }
 
 struct paced_result {
-    bench::tally counted;
+    bench::tally counted; // with the warming up
     std::uint64_t dropped = 0;
-    double cpu_ns = 0;
-    std::int64_t wakeups = 0;
-    double seconds = 0;
-    double foreign = 0;
+    bench::usage used;
+    bench::seconds time{};
+    bench::seconds foreign{};
 
     bool valid(std::uint64_t sent) const {
-        return counted.packets + dropped == sent &&
-               (dropped != 0 || counted == bench::tally::of_frames(sent, bench::lane::frame_length));
+        using bench::tally, bench::lane;
+        auto const expected =
+            tally::of_frames(warming_up, lane::frame_length) + tally::of_frames(sent, lane::frame_length);
+        return dropped == 0 ? counted == expected : counted.packets + dropped == expected.packets;
     }
 };
 
 paced_result run_paced(bench::lane& lane, char const* name, std::uint64_t count, std::uint64_t rate) {
-    auto process =
+    auto receiver =
         lane.receiving().start({"/proc/self/exe", "--candidate", name, "--interface", lane.receiving().name()});
-    if (!process.wait_for_output("ready", 10s))
-        throw std::runtime_error{"the receiver did not start: " + process.output()};
+    if (!receiver.wait_for_output("ready", 10s))
+        throw std::runtime_error{"the receiver did not start: " + receiver.output()};
     std::this_thread::sleep_for(settling_time);
+    // What is done once, from loading pages to growing buffers, is done here.
+    lane.send(warming_up, rate);
+    std::this_thread::sleep_for(flushing_time);
 
-    auto const machine_before = bench::machine_cpu_time();
-    auto const before = bench::usage::now();
+    auto const machine = bench::machine_cpu_time();
+    auto const generator = bench::usage::of(::getpid());
+    auto const before = bench::usage::of(receiver.id());
     auto const start = std::chrono::steady_clock::now();
     lane.send(count, rate);
     paced_result result;
-    result.seconds = bench::seconds{std::chrono::steady_clock::now() - start}.count();
-    auto const sending = bench::usage::now() - before;
-    auto const machine = bench::machine_cpu_time() - machine_before;
-
+    result.time = std::chrono::steady_clock::now() - start;
     std::this_thread::sleep_for(flushing_time);
-    auto const status = process.stop();
-    std::istringstream output{process.output()};
+    result.used = bench::usage::of(receiver.id()) - before;
+    result.foreign =
+        bench::machine_cpu_time() - machine - (bench::usage::of(::getpid()) - generator).cpu - result.used.cpu;
+
+    auto const status = receiver.stop();
+    std::istringstream output{receiver.output()};
     std::string ready;
-    output >> ready >> result.counted.packets >> result.counted.bytes >> result.counted.sum >> result.dropped >>
-        result.cpu_ns >> result.wakeups;
+    output >> ready >> result.counted.packets >> result.counted.bytes >> result.counted.sum >> result.dropped;
     if (status != 0 || !output)
-        throw std::runtime_error{"the receiver failed: " + process.output()};
-    result.foreign = bench::seconds{machine - sending.cpu - bench::nanoseconds{result.cpu_ns}}.count();
+        throw std::runtime_error{"the receiver failed: " + receiver.output()};
     return result;
 }
 
@@ -107,18 +112,20 @@ void paced(bench::lane& lane, std::size_t rounds, std::uint64_t count, std::uint
             auto result = run_paced(lane, name, count, rate);
             for (int repeated = 1; !result.valid(count); ++repeated) {
                 if (repeated == attempts)
-                    throw std::runtime_error{std::string{name} + ": received and dropped do not add up to sent"};
+                    throw std::runtime_error{std::string{name} +
+                                             ": what was received and dropped is not what was sent"};
                 std::cerr << name << ": sent " << count << ", received " << result.counted.packets << ", dropped "
                           << result.dropped << ": repeated\n";
                 result = run_paced(lane, name, count, rate);
             }
-            auto const packets = static_cast<double>(std::max<std::uint64_t>(result.counted.packets, 1));
+            auto const packets = result.counted.packets - std::min(result.counted.packets, warming_up);
             std::cout << R"({"mode": "paced", "rate": )" << rate << R"(, "round": )" << round << R"(, "candidate": ")"
-                      << name << R"(", "sent": )" << count << R"(, "received": )" << result.counted.packets
-                      << R"(, "dropped": )" << result.dropped << R"(, "cpu_ns_per_packet": )" << result.cpu_ns / packets
-                      << R"(, "wakeups": )" << result.wakeups << R"(, "sent_per_second": )"
-                      << static_cast<double>(count) / result.seconds << R"(, "foreign_seconds": )" << result.foreign
-                      << "}" << std::endl;
+                      << name << R"(", "sent": )" << count << R"(, "received": )" << packets << R"(, "dropped": )"
+                      << result.dropped << R"(, "cpu_ns_per_packet": )"
+                      << result.used.cpu.count() / static_cast<double>(std::max<std::uint64_t>(packets, 1))
+                      << R"(, "wakeups": )" << result.used.wakeups << R"(, "sent_per_second": )"
+                      << static_cast<double>(count) / result.time.count() << R"(, "foreign_seconds": )"
+                      << result.foreign.count() << "}" << std::endl;
         }
 }
 
@@ -140,17 +147,20 @@ std::optional<bench::nanoseconds> run_drain(bench::lane& lane, bench::candidate 
 }
 
 void drain(bench::lane& lane, std::size_t rounds, std::uint64_t count) {
+    if (rounds != 0) // what is done once, from loading pages to growing buffers, is done here
+        for (auto const& candidate : bench::candidates)
+            run_drain(lane, candidate, count);
     for (std::size_t round = 0; round != rounds; ++round)
         for (auto const index : order_of(round)) {
             auto const& candidate = bench::candidates[index];
             auto const machine_before = bench::machine_cpu_time();
-            auto const before = bench::usage::now();
+            auto const before = bench::usage::of(::getpid());
             std::optional<bench::nanoseconds> used;
             for (int attempt = 0; !(used = run_drain(lane, candidate, count));)
                 if (++attempt == attempts)
                     throw std::runtime_error{std::string{candidate.name} + ": not all packets came"};
             bench::seconds const foreign =
-                bench::machine_cpu_time() - machine_before - (bench::usage::now() - before).cpu;
+                bench::machine_cpu_time() - machine_before - (bench::usage::of(::getpid()) - before).cpu;
             std::cout << R"({"mode": "drain", "round": )" << round << R"(, "candidate": ")" << candidate.name
                       << R"(", "received": )" << count << R"(, "cpu_ns_per_packet": )"
                       << used->count() / static_cast<double>(count) << R"(, "foreign_seconds": )" << foreign.count()

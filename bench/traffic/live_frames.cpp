@@ -120,10 +120,9 @@ public:
 
     void send(traffic const& what) override {
         auto const frame = make_frame(what);
-        auto const now = read_clock(CLOCK_MONOTONIC);
         *shared_ = {};
         shared_->gap = what.rate == 0 ? 0 : 1'000'000'000 / what.rate;
-        shared_->due = static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+        shared_->due = static_cast<std::uint64_t>(read_clock(CLOCK_MONOTONIC).count());
         for (auto left = what.count; left != 0;) {
             auto const count = std::min<std::uint64_t>(left, 1U << 30);
             run(frame, static_cast<int>(count));
