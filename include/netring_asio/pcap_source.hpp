@@ -3,6 +3,7 @@
 #include <netring_asio/detail/packet_range.hpp>
 #include <netring_asio/detail/pcap_receive_op.hpp>
 #include <netring_asio/detail/pcap_source_impl.hpp>
+#include <netring_asio/detail/pipe_op.hpp>
 #include <netring_asio/packet_source.hpp>
 #include <netring_asio/pcap_source_options.hpp>
 
@@ -130,7 +131,7 @@ public:
 
     /// As given to `open`.
     pcap_source_options const& options() const noexcept { return impl_->options(); }
-    pcap::reader_statistics statistics() const noexcept { return impl_->statistics(); }
+    pcap_source_statistics statistics() const noexcept { return impl_->statistics(); }
     /// The link type of the packets, as soon as the file header was read.
     std::optional<link_type> link() const noexcept { return impl_->link(); }
 
@@ -160,8 +161,8 @@ public:
             detail::initiate_pcap_receive<Executor>{executor_, impl_}, token, &batch);
     }
 
-    /// Receives copies of the next packets. The vector has as many elements as the operation says when it succeeds, and
-    /// is left alone when it fails; the memory of its elements is used again.
+    /// Receives copies of the next packets. The vector holds exactly these then, and none after an error; its memory is
+    /// used again.
     ///
     /// @par Completion signature
     /// `void(error_code, std::size_t packets)`
@@ -173,27 +174,46 @@ public:
             detail::initiate_pcap_receive<Executor>{executor_, impl_}, token, &packets);
     }
 
-    /// Receives without a running context, waiting on this thread; `error::timed_out` if nothing comes.
-    std::size_t receive(packet_batch& batch, std::chrono::nanoseconds timeout, error_code& ec) {
-        return impl_->receive(batch, static_cast<std::size_t>(-1), timeout, ec);
+    /// Sends every batch to a channel of yours, until the end or cancelled.
+    ///
+    /// The channel's signature chooses: `void(error_code, packet_batch)` without a copy, or
+    /// `void(error_code, std::vector<owned_packet>)`. Any type with such an `async_send` will do, for instance
+    /// `experimental::channel` or, to another thread, `experimental::concurrent_channel`. The channel must stay valid
+    /// until completion; a full one holds the pipe up. The end of the file is sent as a message, `eof` with nothing,
+    /// and the pipe then completes with success.
+    ///
+    /// When cancelled while the channel was full, the channel destroys the message that it was to take; its packets are
+    /// counted in `pcap_source_statistics::discarded`. A closed channel completes the pipe with its error.
+    ///
+    /// @par Completion signature
+    /// `void(error_code)`
+    template <class Channel, boost::asio::completion_token_for<void(error_code)> Token =
+                                 boost::asio::default_completion_token_t<Executor>>
+    auto async_pipe(Channel& channel, Token&& token = boost::asio::default_completion_token_t<Executor>{}) {
+        return boost::asio::async_initiate<Token, void(error_code)>(
+            detail::initiate_pipe<detail::pcap_source_impl>{impl_}, token, &channel);
     }
-    /// @throws system_error
-    std::size_t receive(packet_batch& batch, std::chrono::nanoseconds timeout = std::chrono::nanoseconds::max()) {
+
+    /// Waits for the next packets at most this long (negative: for ever), blocking the calling thread. Returns their
+    /// number, 0 when the time is over; that is `error::timed_out` in the second form, and no exception in the first.
+    std::size_t receive(packet_batch& batch, std::chrono::nanoseconds limit) {
         error_code ec;
-        auto const count = receive(batch, timeout, ec);
-        if (ec)
-            throw system_error{ec};
+        auto const count = receive(batch, limit, ec);
+        if (ec && ec != error::timed_out)
+            throw system_error{ec, "receive"};
         return count;
+    }
+    std::size_t receive(packet_batch& batch, std::chrono::nanoseconds limit, error_code& ec) {
+        return impl_->receive(batch, static_cast<std::size_t>(-1), limit, ec);
     }
 
     /// The packets as a move-only input view, without a running context.
     ///
     /// It fetches a packet when that is looked at, never in `++`: `packets() | std::views::take(5)` consumes exactly
     /// five, and the next receive gets the sixth. A packet is valid until the next is fetched. The view ends at the end
-    /// of the file, at `close`, and when no packet comes for `timeout`; other errors throw `system_error`. It must not
-    /// outlive the source.
-    auto packets(std::chrono::nanoseconds timeout = std::chrono::nanoseconds::max()) {
-        return detail::packet_range{next_packet{impl_.get(), timeout}};
+    /// of the file, at `close`, and when no packet came for `limit` (negative: never); other errors are thrown.
+    auto packets(std::chrono::nanoseconds limit = std::chrono::nanoseconds{-1}) {
+        return detail::packet_range{next_packet{impl_, limit}};
     }
 
 private:
@@ -201,14 +221,14 @@ private:
     friend class basic_pcap_source;
 
     struct next_packet {
-        detail::pcap_source_impl* impl;
-        std::chrono::nanoseconds timeout;
+        std::shared_ptr<detail::pcap_source_impl> impl;
+        std::chrono::nanoseconds limit;
 
         bool operator()(packet_batch& packet) const {
             error_code ec;
-            impl->receive(packet, 1, timeout, ec);
+            impl->receive(packet, 1, limit, ec);
             if (ec && ec != boost::asio::error::eof && ec != error::timed_out && ec != error::not_open)
-                throw system_error{ec};
+                throw system_error{ec, "packets"};
             return !ec;
         }
     };

@@ -52,6 +52,7 @@ void pcap_source_impl::assign(int descriptor, pcap_source_options const& options
                                                  pipe ? std::optional{doorbell_.native_handle()} : std::nullopt, ec);
         if (!ec) {
             playback_ = std::move(opened);
+            discarded_.store(0, std::memory_order_relaxed);
             options_ = options;
         }
     }
@@ -66,13 +67,13 @@ void pcap_source_impl::throw_open_error(error_code ec, pcap_source_options const
 }
 
 void pcap_source_impl::cancel() noexcept {
-    ++operation_;
-    pending_ = false;
+    ++cancels;
     timer_.cancel();
     if (doorbell_.is_open()) {
         error_code ignored;
         doorbell_.cancel(ignored);
     }
+    pipe_cancellation.emit(boost::asio::cancellation_type::all);
 }
 
 void pcap_source_impl::close() noexcept {
@@ -82,25 +83,21 @@ void pcap_source_impl::close() noexcept {
     doorbell_.close(ignored);
 }
 
-pcap::reader_statistics pcap_source_impl::statistics() const noexcept {
-    return is_open() ? playback_->statistics() : pcap::reader_statistics{};
+pcap_source_statistics pcap_source_impl::statistics() const noexcept {
+    return {is_open() ? playback_->statistics() : pcap::reader_statistics{},
+            discarded_.load(std::memory_order_relaxed)};
 }
 
 std::optional<link_type> pcap_source_impl::link() const noexcept {
     return is_open() ? playback_->link() : std::nullopt;
 }
 
-std::uint64_t pcap_source_impl::begin(error_code& ec) noexcept {
+error_code pcap_source_impl::begin_receiving() noexcept {
     if (!is_open())
-        ec = error::not_open;
-    else if (pending_)
-        ec = error::operation_in_progress;
-    else
-        ec = {};
-    if (ec)
-        return 0;
-    pending_ = true;
-    return ++operation_;
+        return error::not_open;
+    if (std::exchange(receiving, true))
+        return error::operation_in_progress;
+    return {};
 }
 
 bool pcap_source_impl::ready(error_code& ec) {
@@ -129,21 +126,21 @@ bool pcap_source_impl::ready(error_code& ec) {
 }
 
 bool pcap_source_impl::try_receive(packet_batch& batch) {
+    if (receiving)
+        return false;
     batch.reset();
     error_code ec;
-    if (!is_open() || pending_ || !ready(ec) || ec)
-        return false;
-    return take(batch) != 0;
+    return is_open() && ready(ec) && !ec && take(batch) != 0;
 }
 
-std::size_t pcap_source_impl::receive(packet_batch& batch, std::size_t limit, std::chrono::nanoseconds timeout,
+std::size_t pcap_source_impl::receive(packet_batch& batch, std::size_t most, std::chrono::nanoseconds limit,
                                       error_code& ec) {
     batch.reset();
-    auto const operation = begin(ec);
-    if (ec)
+    if (ec = begin_receiving(); ec)
         return 0;
     auto const now = clock::now();
-    auto const deadline = timeout < clock::time_point::max() - now ? now + timeout : clock::time_point::max();
+    bool const bounded = limit >= limit.zero() && limit < clock::time_point::max() - now;
+    auto const deadline = bounded ? now + limit : clock::time_point::max();
     while (!ready(ec)) {
         if (clock::now() >= deadline) {
             ec = error::timed_out;
@@ -159,9 +156,9 @@ std::size_t pcap_source_impl::receive(packet_batch& batch, std::size_t limit, st
             ::poll(&bell, 1, static_cast<int>(std::max(rest, milliseconds{0}).count()));
         }
     }
-    end(operation);
+    receiving = false;
     if (!ec)
-        batch = playback_->take(limit);
+        batch = playback_->take(most);
     return batch.size();
 }
 
@@ -172,15 +169,7 @@ std::size_t pcap_source_impl::take(packet_batch& batch) {
 
 std::size_t pcap_source_impl::take(std::vector<owned_packet>& packets) {
     auto const batch = playback_->take();
-    for (; packets.size() > batch.size(); packets.pop_back())
-        if (spare_.size() < options_.reader().batch_packets())
-            spare_.push_back(std::move(packets.back()));
-    for (; packets.size() < batch.size() && !spare_.empty(); spare_.pop_back())
-        packets.push_back(std::move(spare_.back()));
-    packets.resize(batch.size());
-    auto copy = packets.begin();
-    for (auto const& packet : batch)
-        (copy++)->assign(packet);
+    copy_packets(batch, packets, spare_);
     return batch.size();
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <netring_asio/afpacket/rx_ring.hpp>
+#include <netring_asio/detail/channel_message.hpp>
 #include <netring_asio/detail/receive_op.hpp>
 #include <netring_asio/detail/receive_steps.hpp>
 #include <netring_asio/error.hpp>
@@ -13,7 +14,6 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -24,13 +24,8 @@ template <class Executor>
 struct capture_impl : std::enable_shared_from_this<capture_impl<Executor>> {
     using executor_type = Executor;
 
-    // Whether a channel takes batches, or else packets of their own.
     template <class Channel>
-    static constexpr bool takes_batches = requires(Channel& channel, packet_batch batch) {
-        channel.async_send(error_code{}, std::move(batch), [](error_code) {});
-    };
-    template <class Channel>
-    using message_type = std::conditional_t<takes_batches<Channel>, packet_batch, std::vector<owned_packet>>;
+    using message_type = channel_message<Channel>;
 
     explicit capture_impl(Executor const& executor)
         : wake{executor} {}
@@ -114,16 +109,7 @@ struct capture_impl : std::enable_shared_from_this<capture_impl<Executor>> {
 
     template <class Channel>
     message_type<Channel> take_message() {
-        if constexpr (takes_batches<Channel>)
-            return std::exchange(retained, {});
-        else {
-            std::vector<owned_packet> packets;
-            packets.reserve(retained.size());
-            for (auto const packet : retained)
-                packets.emplace_back(packet);
-            retained.reset();
-            return packets;
-        }
+        return make_channel_message<Channel>(std::exchange(retained, {}));
     }
 
     void count_discarded(std::size_t packets) noexcept { ring.count_discarded(packets); }

@@ -8,7 +8,7 @@
 #include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/error.hpp>
 
-#include <cstdint>
+#include <cstddef>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -19,13 +19,14 @@ namespace netring_asio::detail {
 template <class Out, class Handler>
 class pcap_receive_op {
 public:
-    pcap_receive_op(std::shared_ptr<pcap_source_impl> impl, std::uint64_t operation, Out* out, Handler handler)
+    pcap_receive_op(std::shared_ptr<pcap_source_impl> impl, Out* out, Handler handler, bool goes_on = false)
         : impl_{std::move(impl)}
-        , operation_{operation}
         , out_{out}
         , handler_{std::move(handler)}
         , cancellation_{boost::asio::get_associated_cancellation_slot(handler_),
-                        boost::asio::enable_total_cancellation{}} {}
+                        boost::asio::enable_total_cancellation(), boost::asio::enable_total_cancellation()}
+        , cancels_{impl_->cancels}
+        , goes_on_{goes_on} {}
 
     using cancellation_slot_type = boost::asio::cancellation_slot;
     cancellation_slot_type get_cancellation_slot() const noexcept { return cancellation_.slot(); }
@@ -33,13 +34,13 @@ public:
     Handler const& handler() const noexcept { return handler_; }
 
     void operator()(error_code ec = {}) {
-        if (!impl_->is_current(operation_) || cancellation_.cancelled() != boost::asio::cancellation_type::none)
+        if (impl_->cancels != cancels_ || cancellation_.cancelled() != boost::asio::cancellation_type::none)
             ec = boost::asio::error::operation_aborted;
         if (!ec && !impl_->ready(ec)) {
             auto& impl = *impl_;
             return impl.wait(std::move(*this));
         }
-        impl_->end(operation_);
+        impl_->receiving = goes_on_;
         if constexpr (std::is_void_v<Out>) {
             impl_.reset();
             std::move(handler_)(ec);
@@ -52,10 +53,11 @@ public:
 
 private:
     std::shared_ptr<pcap_source_impl> impl_;
-    std::uint64_t operation_;
     Out* out_;
     Handler handler_;
     boost::asio::cancellation_state cancellation_;
+    unsigned cancels_;
+    bool goes_on_; // as a part of a pipe, after which the object is still receiving
 };
 
 /// Starts a `pcap_receive_op`.
@@ -72,15 +74,12 @@ public:
 
     template <class Handler, class Out>
     void operator()(Handler&& handler, Out* out) const {
-        if constexpr (requires { out->reset(); })
-            out->reset();
-        error_code ec;
-        auto const operation = impl_->begin(ec);
-        if (!ec)
+        auto const ec = impl_->begin_receiving();
+        if (!ec) {
+            impl_->prepare(out);
             complete_immediately(
-                executor_,
-                pcap_receive_op<Out, std::decay_t<Handler>>{impl_, operation, out, std::forward<Handler>(handler)}, ec);
-        else if constexpr (std::is_void_v<Out>)
+                executor_, pcap_receive_op<Out, std::decay_t<Handler>>{impl_, out, std::forward<Handler>(handler)}, ec);
+        } else if constexpr (std::is_void_v<Out>)
             complete_immediately(executor_, std::forward<Handler>(handler), ec);
         else
             complete_immediately(executor_, std::forward<Handler>(handler), ec, std::size_t{0});
@@ -90,6 +89,13 @@ private:
     Executor executor_;
     std::shared_ptr<pcap_source_impl> impl_;
 };
+
+template <class Handler>
+void pcap_source_impl::fill(Handler&& handler) {
+    using op = pcap_receive_op<void, std::decay_t<Handler>>;
+    complete_immediately(get_executor(), op{shared_from_this(), nullptr, std::forward<Handler>(handler), true},
+                         error_code{});
+}
 
 } // namespace netring_asio::detail
 

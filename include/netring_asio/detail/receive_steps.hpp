@@ -2,6 +2,7 @@
 
 #include <netring_asio/afpacket/rx_ring.hpp>
 #include <netring_asio/detail/complete_immediately.hpp>
+#include <netring_asio/detail/owned_packets.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/packet/owned_packet.hpp>
 #include <netring_asio/packet/packet_batch.hpp>
@@ -74,28 +75,15 @@ struct receive_step : deliver_size<packet_batch> {
 struct receive_owned_step : deliver_size<std::vector<owned_packet>> {
     template <class Impl>
     void prepare(Impl& impl) const {
-        resize(0, impl.spare);
+        resize_packets(*out, 0, impl.spare);
     }
     template <class Impl>
     afpacket::take_result take(Impl& impl) const {
         packet_batch batch;
         auto const result = impl.take(batch);
-        if (result == afpacket::take_result::taken) {
-            resize(batch.size(), impl.spare);
-            auto to = out->begin();
-            for (auto const packet : batch)
-                (to++)->assign(packet);
-        }
+        if (result == afpacket::take_result::taken)
+            copy_packets(batch, *out, impl.spare);
         return result;
-    }
-
-private:
-    void resize(std::size_t size, std::vector<owned_packet>& spare) const {
-        for (; out->size() > size; out->pop_back())
-            spare.push_back(std::move(out->back()));
-        for (; out->size() < size && !spare.empty(); spare.pop_back())
-            out->push_back(std::move(spare.back()));
-        out->resize(size);
     }
 };
 
