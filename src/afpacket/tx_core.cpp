@@ -223,7 +223,8 @@ error_code tx_core::kick() noexcept {
         // The kernel takes and discards without a word what is sent while an interface is being taken down, or has no
         // carrier. Looking once a lap bounds the loss. It may also be coming up, so this is no error.
         if (next_ - link_seen_ >= slots_.size()) {
-            if (discards_frames(socket_.get(), options_.interface_index())) {
+            auto const index = options_.interface_index();
+            if (discards_frames(socket_.get(), index) && query_link(socket_.get(), index) == link_state::up) {
                 pause();
                 return {};
             }
