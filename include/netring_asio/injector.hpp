@@ -231,6 +231,7 @@ public:
         step.begin(*impl_);
         while (!step.advance(*impl_, ec))
             impl_->ring.wait(std::chrono::nanoseconds{-1}, ec);
+        impl_->ring.disarm();
         step.end(*impl_, ec);
         return step.frames.result(step.committed);
     }

@@ -62,15 +62,9 @@ tx_core::tx_core(unique_descriptor socket, unique_descriptor link_events, ring_m
         ec = last_error();
         return;
     }
-    // Edge-triggered: a packet socket is writable nearly always, and only the edge says that a frame left.
-    for (auto const& [descriptor, events] :
-         {std::pair{socket_.get(), EPOLLOUT}, {timer_.get(), EPOLLIN}, {link_events_.get(), EPOLLIN}}) {
-        epoll_event event{};
-        event.events = static_cast<std::uint32_t>(events) | EPOLLET; // EPOLLERR comes unasked
-        event.data.fd = descriptor;
-        if (::epoll_ctl(wait_handle_.get(), EPOLL_CTL_ADD, descriptor, &event) != 0)
+    for (int const descriptor : {timer_.get(), link_events_.get()})
+        if (!watch(descriptor, EPOLLIN))
             ec = last_error();
-    }
 }
 
 tx_core::~tx_core() { assert(reserved_ == nullptr); }
@@ -354,7 +348,18 @@ std::size_t tx_core::remove_rejected() noexcept {
     return static_cast<std::size_t>(count);
 }
 
+bool tx_core::watch(int descriptor, std::uint32_t events) noexcept {
+    epoll_event event{};
+    event.events = events | EPOLLET; // EPOLLERR comes unasked
+    event.data.fd = descriptor;
+    return ::epoll_ctl(wait_handle_.get(), EPOLL_CTL_ADD, descriptor, &event) == 0;
+}
+
 void tx_core::arm() noexcept {
+    // Edge-triggered: a packet socket is writable nearly always, and only the edge says that a frame left. What left
+    // before is told at once. Each edge costs the kernel a call, so this is for those who wait only.
+    if (!watching_)
+        watching_ = watch(socket_.get(), EPOLLOUT);
     // With room in the send buffer for all, there is an edge for each frame that leaves. Otherwise only time tells.
     if (timer_is_set_ || link_is_down_ || (next_ == cursor_ && ample_send_buffer_))
         return;
@@ -362,6 +367,11 @@ void tx_core::arm() noexcept {
     time.it_value.tv_nsec = std::chrono::nanoseconds{pause_}.count();
     ::timerfd_settime(timer_.get(), 0, &time, nullptr);
     timer_is_set_ = true;
+}
+
+void tx_core::disarm() noexcept {
+    if (std::exchange(watching_, false))
+        ::epoll_ctl(wait_handle_.get(), EPOLL_CTL_DEL, socket_.get(), nullptr);
 }
 
 void tx_core::acknowledge() noexcept {

@@ -87,6 +87,7 @@ public:
     std::size_t discard_rejected() noexcept;
 
     void arm() noexcept;
+    void disarm() noexcept;
     void acknowledge() noexcept;
 
     std::uint64_t taken() const noexcept { return next_; }
@@ -113,6 +114,7 @@ private:
     std::size_t remove_rejected() noexcept;
     void refresh_mtu() noexcept;
     void pause() noexcept;
+    bool watch(int descriptor, std::uint32_t events) noexcept;
     bool reopen() noexcept;
     void publish() noexcept;
     void run() noexcept override;
@@ -143,6 +145,7 @@ private:
     bool const ample_send_buffer_;
     bool open_ = true;
     bool sending_ = false;
+    bool watching_ = false;     // the socket, for edges
     bool link_is_down_ = false; // as the last kick found it; a link event tells when to try again
     bool timer_is_set_ = false;
     clock::time_point congested_until_{}; // a queueing discipline refused a frame; earlier if some leave

@@ -169,6 +169,11 @@ void tx_ring::arm() noexcept {
         core_->arm();
 }
 
+void tx_ring::disarm() noexcept {
+    if (is_open())
+        core_->disarm();
+}
+
 void tx_ring::acknowledge() noexcept {
     if (is_open())
         core_->acknowledge();
@@ -194,21 +199,26 @@ tx_result tx_ring::wait_drained(std::chrono::nanoseconds limit) {
 
 tx_result tx_ring::wait_drained(std::chrono::nanoseconds limit, error_code& ec) noexcept {
     auto const start = clock::now();
+    tx_result result;
     begin_drain();
     for (;;) {
         flush_if_due(ec);
         if (ec)
-            return {};
-        if (drained())
-            return take_result();
+            break;
+        if (drained()) {
+            result = take_result();
+            break;
+        }
         auto const left = left_of(limit, start);
         if (left.count() == 0)
             ec = error::timed_out;
         else
             wait(left, ec);
         if (ec)
-            return {};
+            break;
     }
+    disarm();
+    return result;
 }
 
 std::size_t tx_ring::discard_rejected() noexcept { return is_open() ? core_->discard_rejected() : 0; }

@@ -124,6 +124,8 @@ public:
 
     /// To be called before waiting for `wait_handle`.
     void arm() noexcept;
+    /// To be called when nobody waits any more: frames cost less then.
+    void disarm() noexcept;
     /// To be called when `wait_handle` was readable, before looking into the ring: clears it.
     void acknowledge() noexcept;
     /// Waits until there may be room, or frames be taken, at most this long (negative: for ever).

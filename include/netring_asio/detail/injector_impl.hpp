@@ -57,6 +57,12 @@ struct injector_impl {
         return {};
     }
 
+    void end(bool injector_impl::* direction) noexcept {
+        this->*direction = false;
+        if (!sending && !draining)
+            ring.disarm();
+    }
+
     /// Whether nothing stands against a synchronous operation that waits: it would take the wake-ups of others.
     bool may_wait(error_code& ec) const noexcept {
         ec = !ring.is_open()       ? error_code{error::not_open}

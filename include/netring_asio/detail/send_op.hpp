@@ -51,7 +51,7 @@ public:
                 return wait();
         }
         step_.end(*impl_, ec);
-        (*impl_).*Step::direction = false;
+        impl_->end(Step::direction);
         impl_.reset();
         step_.deliver(std::move(handler_), ec);
     }
@@ -93,7 +93,7 @@ public:
                 return;
             }
             step.end(*impl_, ec);
-            (*impl_).*Step::direction = false;
+            impl_->end(Step::direction);
         }
         step.deliver(
             [&](auto... results) {
