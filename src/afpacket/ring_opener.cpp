@@ -37,9 +37,9 @@ bool add_memberships(int socket, capture_options const& options, error_code& ec)
     return true;
 }
 
-bool attach_filter(int socket, filter const& wanted, bool& exact, error_code& ec) {
+bool attach_filter(int socket, filter const& wanted, netring_asio::detail::kernel_verdict& verdict, error_code& ec) {
     auto attach = [&](netring_asio::detail::kernel_filter const& kernel) {
-        exact = kernel.exact;
+        verdict = kernel.verdict;
         sock_fprog const argument{
             static_cast<unsigned short>(kernel.program.size()),
             const_cast<sock_filter*>(reinterpret_cast<sock_filter const*>(kernel.program.data()))};
@@ -122,7 +122,8 @@ void ring_opener::open_in_namespace(error_code& ec) {
     ring_.open_ = true;
     ring_.options_ = std::move(options_);
     ring_.filter_ = filter_;
-    ring_.user_filter_ = exact_filter_ ? rx_ring::user_filter::off : rx_ring::user_filter::always;
+    ring_.verdict_ = verdict_;
+    ring_.user_filter_ = ring_.settled_user_filter();
     ring_.records_.link = link_;
     ring_.records_.vnet_header_size = vnet_header_size_;
     ring_.cooked_ = cooked_;
@@ -206,7 +207,7 @@ bool ring_opener::install_filter(error_code& ec) {
     filter_ = filter::compile(options_.filter(), link_, options_.snap_length(), ec, &message);
     if (ec)
         return fail(ec, ec, "filter: " + message);
-    return detail::attach_filter(socket_.get(), filter_, exact_filter_, ec) || fail(ec, ec, "SO_ATTACH_FILTER");
+    return detail::attach_filter(socket_.get(), filter_, verdict_, ec) || fail(ec, ec, "SO_ATTACH_FILTER");
 }
 
 bool ring_opener::bind(error_code& ec) {

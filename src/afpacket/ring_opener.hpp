@@ -18,8 +18,8 @@ namespace detail {
 /// Joins promiscuous and all-multicast mode as the options say.
 bool add_memberships(int socket, capture_options const& options, error_code& ec) noexcept;
 
-/// Puts a filter in place of the one before. `exact` tells whether user space need not judge packets as well.
-bool attach_filter(int socket, filter const& wanted, bool& exact, error_code& ec);
+/// Puts a filter in place of the one before. `verdict` tells which packets user space must judge as well.
+bool attach_filter(int socket, filter const& wanted, netring_asio::detail::kernel_verdict& verdict, error_code& ec);
 
 } // namespace detail
 
@@ -49,7 +49,7 @@ private:
     rx_ring& ring_;
     capture_options options_;
     filter filter_;
-    bool exact_filter_ = true;
+    netring_asio::detail::kernel_verdict verdict_;
     bool cooked_ = false;
     std::uint16_t vnet_header_size_ = 0;
     link_type link_ = link_type::ethernet;

@@ -119,6 +119,7 @@ rx_ring& rx_ring::operator=(rx_ring&& other) noexcept {
     filter_swaps_ = other.filter_swaps_;
     fanout_id_ = other.fanout_id_;
     link_error_ = other.link_error_;
+    verdict_ = other.verdict_;
     user_filter_ = other.user_filter_;
     cooked_ = other.cooked_;
     link_is_up_ = other.link_is_up_;
@@ -207,7 +208,7 @@ packet_batch rx_ring::make_batch(std::size_t index) {
     records.end = start + core_->block_size();
     auto const* const first = start + std::min<std::size_t>(header.offset_to_first_pkt, core_->block_size());
     auto const judge = judge_block();
-    if (!judge && !cooked_)
+    if (judge == user_filter::off && !cooked_)
         return {first, header.num_pkts, records, std::move(owner), info};
 
     block.accepted.clear();
@@ -217,7 +218,9 @@ packet_batch rx_ring::make_batch(std::size_t index) {
         auto packet = records.decode(record);
         if (cooked_)
             cook(record, packet);
-        if (!judge || filter_.apply(packet))
+        bool const decided =
+            judge == user_filter::off || (judge == user_filter::where_undecided && verdict_.decides(packet));
+        if (decided || filter_.apply(packet))
             block.accepted.push_back(packet);
         else
             ++rejected;
@@ -226,9 +229,14 @@ packet_batch rx_ring::make_batch(std::size_t index) {
     return {block.accepted, std::move(owner), info};
 }
 
-bool rx_ring::judge_block() noexcept {
-    if (user_filter_ != user_filter::until_old_blocks_are_gone)
-        return user_filter_ == user_filter::always;
+rx_ring::user_filter rx_ring::settled_user_filter() const noexcept {
+    return verdict_.exact ? user_filter::off : user_filter::where_undecided;
+}
+
+rx_ring::user_filter rx_ring::judge_block() noexcept {
+    auto const judge = user_filter_;
+    if (judge != user_filter::until_old_blocks_are_gone)
+        return judge;
     if (old_blocks_ == 0 && core_->settled_filters() == filter_swaps_) {
         // No packet comes through the old filter any more. The last that did is in the block that the kernel is
         // filling.
@@ -238,8 +246,8 @@ bool rx_ring::judge_block() noexcept {
         old_blocks_ += 2; // this one, and that which is being filled
     }
     if (old_blocks_ != 0 && --old_blocks_ == 0)
-        user_filter_ = user_filter::off;
-    return true;
+        user_filter_ = settled_user_filter();
+    return judge;
 }
 
 void rx_ring::arm() noexcept {
@@ -353,14 +361,15 @@ void rx_ring::replace_filter(std::string expression, error_code& ec, std::string
     if (ec)
         return;
     auto task = std::make_unique<settle_filter>(core_);
-    bool exact = false;
-    if (!detail::attach_filter(core_->socket(), replacement, exact, ec))
+    netring_asio::detail::kernel_verdict verdict;
+    if (!detail::attach_filter(core_->socket(), replacement, verdict, ec))
         return;
+    verdict_ = verdict;
     filter_ = replacement;
     options_.filter(std::move(expression));
     old_blocks_ = 0;
     ++filter_swaps_;
-    user_filter_ = exact ? user_filter::until_old_blocks_are_gone : user_filter::always;
+    user_filter_ = user_filter::until_old_blocks_are_gone;
     netring_asio::detail::run_in_background(*task.release());
 }
 

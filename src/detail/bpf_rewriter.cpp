@@ -1,7 +1,6 @@
 #include "bpf_rewriter.hpp"
 
 #include "bpf.hpp"
-#include <netring_asio/detail/vlan.hpp>
 
 #include <algorithm>
 #include <array>
@@ -25,6 +24,9 @@ constexpr unsigned load_absolute(std::uint32_t width) noexcept {
 constexpr std::uint32_t width_of(std::uint16_t code) noexcept {
     return BPF_SIZE(code) == BPF_W ? 4 : BPF_SIZE(code) == BPF_H ? 2 : 1;
 }
+
+// What announces a tag: IEEE 802.1Q and 802.1ad, and what was used before the latter.
+constexpr std::array<std::uint32_t, 5> tag_protocols{0x8100, 0x88a8, 0x9100, 0x9200, 0x9300};
 
 /// Bytes of one load that lie in one place, at most as many as one instruction reads.
 struct piece {

@@ -53,37 +53,37 @@ void append(bpf_assembler& out, std::span<instruction const> program, bpf_layout
             bool wanted) {
     if (!wanted)
         return out.emit(BPF_RET | BPF_K, everything);
-    if (BPF_CLASS(program.front().code) != BPF_LD)
+    if (BPF_CLASS(program.front().code) != BPF_LD && program.front().code != (BPF_RET | BPF_K))
         out.emit(BPF_LD | BPF_IMM, 0);
     bpf_rewriter{program, layout, out}.run(!exact);
 }
 
 /// One program for both layouts, which asks the kernel whether it took a tag out.
-std::vector<instruction> join(std::span<instruction const> program, bpf_layouts const& layouts, bool untagged_exact,
-                              bool tagged_exact, bool with_tagged) {
+std::vector<instruction> join(std::span<instruction const> program, bpf_layouts const& layouts, kernel_verdict verdict,
+                              bool with_tagged) {
     bpf_assembler out;
+    if (layouts.cooked) {
+        // A tag in the data: from Linux 6.10 on the kernel tells the reader what comes after it as the protocol, and
+        // may or may not start the data there.
+        auto const undecided = out.make_label();
+        auto const decided = out.make_label();
+        auto const not_first = out.make_label();
+        out.emit(BPF_LD | BPF_W | BPF_ABS, bpf::ancillary::protocol);
+        out.branch(BPF_JEQ | BPF_K, ETH_P_8021Q, undecided, not_first);
+        out.place(not_first);
+        out.branch(BPF_JEQ | BPF_K, ETH_P_8021AD, undecided, decided);
+        out.place(undecided);
+        out.emit(BPF_RET | BPF_K, everything);
+        out.place(decided);
+    }
     auto const untagged = out.make_label();
     auto const tagged = out.make_label();
     out.emit(BPF_LD | BPF_W | BPF_ABS, bpf::ancillary::vlan_present);
     out.branch(BPF_JEQ | BPF_K, 0, untagged, tagged);
     out.place(untagged);
-    if (layouts.cooked) {
-        auto const undecided = out.make_label();
-        auto const decided = out.make_label();
-        out.emit(BPF_LD | BPF_W | BPF_ABS, bpf::ancillary::protocol);
-        for (auto const protocol : {ETH_P_8021Q, ETH_P_8021AD}) {
-            auto const other = out.make_label();
-            out.branch(BPF_JEQ | BPF_K, static_cast<std::uint32_t>(protocol), undecided, other);
-            out.place(other);
-        }
-        out.jump(decided);
-        out.place(undecided);
-        out.emit(BPF_RET | BPF_K, everything);
-        out.place(decided);
-    }
-    append(out, program, layouts.untagged, untagged_exact, true);
+    append(out, program, layouts.untagged, verdict.exact_untagged, true);
     out.place(tagged);
-    append(out, program, *layouts.tagged, tagged_exact, with_tagged);
+    append(out, program, *layouts.tagged, verdict.exact, with_tagged);
     return out.assemble();
 }
 
@@ -97,17 +97,18 @@ kernel_filter make_kernel_filter(filter const& wanted) {
 
     auto untagged = translate(program, layouts->untagged);
     kernel_filter result;
-    result.exact = result.exact_untagged = untagged.exact;
+    result.verdict.exact = result.verdict.exact_untagged = untagged.exact;
     if (!layouts->tagged) {
         result.program = std::move(untagged.program);
     } else if (auto const tagged = translate(program, *layouts->tagged); tagged.program == untagged.program) {
         result.program = std::move(untagged.program);
     } else {
-        result.exact = untagged.exact && tagged.exact && !layouts->cooked;
-        result.program = join(program, *layouts, untagged.exact, tagged.exact, true);
+        // Whoever looks at a cooked packet cannot see whether its tag was in metadata.
+        result.verdict.exact = untagged.exact && tagged.exact && !layouts->cooked;
+        result.program = join(program, *layouts, result.verdict, true);
         if (result.program.size() > filter::max_instructions) {
-            result.exact = false;
-            result.program = join(program, *layouts, untagged.exact, tagged.exact, false);
+            result.verdict.exact = false;
+            result.program = join(program, *layouts, result.verdict, false);
         }
     }
     return result.program.size() <= filter::max_instructions ? result : kernel_filter::undecided();
@@ -121,7 +122,7 @@ kernel_filter kernel_filter::reject_all() { return one_return(0); }
 
 kernel_filter kernel_filter::undecided() {
     auto result = one_return(everything);
-    result.exact = result.exact_untagged = false;
+    result.verdict.exact = result.verdict.exact_untagged = false;
     return result;
 }
 

@@ -162,7 +162,7 @@ BOOST_AUTO_TEST_CASE(the_default_filter_accepts_everything) {
     BOOST_TEST(everything.expression().empty());
     BOOST_TEST(everything.instructions().size() == 1U);
     auto const program = nr::detail::make_kernel_filter(everything);
-    BOOST_TEST(program.exact);
+    BOOST_TEST(program.verdict.exact);
     BOOST_TEST(program.program.size() == 1U);
     auto from = nr::filter{"udp"};
     auto const to = std::move(from);
@@ -184,6 +184,8 @@ BOOST_AUTO_TEST_CASE(bad_text_is_located) {
     BOOST_TEST(message_of("tcp dst port nosuchservice or udp") ==
                "unknown port 'nosuchservice', at 'nosuchservice' (column 14)");
     BOOST_TEST(message_of("net 10.0.0.1/8") == "non-network bits set in \"10.0.0.1/8\", at '8' (column 14)");
+    BOOST_TEST(contains(message_of("udp and ip broadcast"), "netmask not known"));
+    BOOST_TEST(contains(message_of("udp and ip broadcast"), "(column 12)"));
     BOOST_TEST(message_of("udp").empty());
     BOOST_TEST(message_of(std::string_view{"udp\0 or tcp", 11}) == "a null character (column 4)");
 }

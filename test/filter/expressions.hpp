@@ -62,6 +62,7 @@ inline constexpr char const* ethernet[] = {
     "proto 47",
     "ip6 protochain 17",
     "ip protochain 6",
+    "ip protochain 6 or ether[60] & 1 = 1",
     "vlan",
     "vlan 5",
     "vlan 6",

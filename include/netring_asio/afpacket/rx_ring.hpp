@@ -2,6 +2,7 @@
 
 #include <netring_asio/capture_options.hpp>
 #include <netring_asio/capture_statistics.hpp>
+#include <netring_asio/detail/kernel_filter.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/filter.hpp>
 #include <netring_asio/packet/packet_batch.hpp>
@@ -103,10 +104,11 @@ public:
 private:
     friend class ring_opener;
 
-    enum class user_filter : std::uint8_t { off, until_old_blocks_are_gone, always };
+    enum class user_filter : std::uint8_t { off, where_undecided, until_old_blocks_are_gone };
 
     packet_batch make_batch(std::size_t index);
-    bool judge_block() noexcept;
+    user_filter settled_user_filter() const noexcept;
+    user_filter judge_block() noexcept;
     void follow_link(bool was_down) noexcept;
     bool reopen() noexcept;
     void replace_filter(std::string expression, error_code& ec, std::string& message);
@@ -121,6 +123,7 @@ private:
     std::uint32_t filter_swaps_ = 0;
     std::optional<std::uint16_t> fanout_id_;
     error_code link_error_;
+    netring_asio::detail::kernel_verdict verdict_;
     user_filter user_filter_ = user_filter::off;
     bool open_ = false;
     bool cooked_ = false;

@@ -3,7 +3,6 @@
 #include <netring_asio/packet/packet_view.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstring>
 
@@ -58,11 +57,9 @@ inline void insert_tag(packet_view const& packet, std::byte* to) noexcept {
     std::memcpy(to + place.payload + vlan_tag_size, from + place.payload, packet.data.size() - place.payload);
 }
 
-/// The EtherTypes that announce a tag: IEEE 802.1Q and 802.1ad, and what was used before the latter.
-inline constexpr std::array<std::uint16_t, 5> tag_protocols{0x8100, 0x88a8, 0x9100, 0x9200, 0x9300};
-
+/// The EtherTypes of the tags that the kernel takes out: IEEE 802.1Q and 802.1ad.
 constexpr bool is_tag_protocol(std::uint16_t ether_type) noexcept {
-    return std::ranges::find(tag_protocols, ether_type) != tag_protocols.end();
+    return ether_type == 0x8100 || ether_type == 0x88a8;
 }
 
 } // namespace netring_asio::detail
