@@ -31,6 +31,7 @@ std::size_t defragmenter::key_hash::operator()(key const& k) const noexcept {
     boost::hash_range(seed, k.source.bytes.begin(), k.source.bytes.end());
     boost::hash_range(seed, k.destination.bytes.begin(), k.destination.bytes.end());
     boost::hash_combine(seed, (std::uint64_t{k.id} << 32) | (std::uint64_t{k.protocol} << 16) | k.ip_version);
+    boost::hash_combine(seed, k.tunnel_id);
     return seed;
 }
 
@@ -108,7 +109,9 @@ void defragmenter::store(datagram& d, headers const& fragment) {
     };
     for (; at != d.ranges.end() && at->begin <= end; ++at) {
         auto const overlaps = at->begin < end && begin < at->end;
-        auto const repeats = at->begin <= begin && end <= at->end;
+        // The boundaries of the fragments are forgotten; what is there already with the same bytes is a repetition.
+        auto const repeats = at->begin <= begin && end <= at->end &&
+                             std::memcmp(d.buffer.data() + headroom + begin, source, length) == 0;
         if (overlaps && !repeats && d.key.ip_version == 6) {
             ++dropped_;
             return spoil(d);
@@ -144,7 +147,7 @@ std::span<std::byte const> defragmenter::finish(datagram& d, headers const& frag
 }
 
 defragmenter::result defragmenter::add(headers const& fragment, timestamp now) {
-    key k{fragment.source, fragment.destination, fragment.fragment_id, 0, fragment.ip_version};
+    key k{fragment.source, fragment.destination, fragment.fragment_id, fragment.tunnel_id, 0, fragment.ip_version};
     if (fragment.ip_version == 4)
         k.protocol = fragment.protocol;
     auto const at = open(k, now);
@@ -180,6 +183,7 @@ void defragmenter::give_up(std::uint32_t at, headers& orphan, share& waiting) {
     orphan.destination = d.key.destination;
     orphan.ip_version = static_cast<std::uint8_t>(d.key.ip_version);
     orphan.protocol = d.key.ip_version == 4 ? static_cast<std::uint8_t>(d.key.protocol) : d.next_header;
+    orphan.tunnel_id = d.key.tunnel_id;
     orphan.time = d.waiting.first_time;
     waiting = std::exchange(d.waiting, {});
     if (!d.closed)

@@ -40,11 +40,37 @@ bool walker::link(link_type type) noexcept {
     case link_type::loop:
         return has(0, 4) && loopback(u32(0), 4);
     case link_type::linux_sll:
-        return has(0, 16) && ether_type(u16(14), 16);
+        return has(0, 16) && cooked(u16(14), 16);
     case link_type::linux_sll2:
-        return has(0, 20) && ether_type(u16(0), 20);
+        return has(0, 20) && cooked(u16(0), 20);
     }
     return false;
+}
+
+// On a cooked socket Linux tells the protocol behind all tags, but of the tags it takes out only the outermost: the
+// packet then begins with the identifier of the next, whose own protocol field is in no place.
+bool walker::cooked(std::uint16_t type, std::size_t at) noexcept {
+    if (!is_whole_ip(type, at)) {
+        auto inner = at;
+        auto next = type;
+        unsigned tags = 0;
+        do {
+            if (!has(inner, 4) || ++tags > out_.vlans.size())
+                return ether_type(type, at);
+            next = u16(inner + 2);
+            inner += 4;
+        } while (is_vlan(next));
+        if (next == type && is_whole_ip(type, inner))
+            return ether_type(0x8100, at);
+    }
+    return ether_type(type, at);
+}
+
+bool walker::is_whole_ip(std::uint16_t type, std::size_t at) const noexcept {
+    auto const left = wire_ - std::min(wire_, at);
+    if (type == ether::ipv4)
+        return has(at, 20) && u8(at) >> 4 == 4 && (u8(at) & 0x0f) >= 5 && u16(at + 2) <= left;
+    return type == ether::ipv6 && has(at, 40) && u8(at) >> 4 == 6 && u16(at + 4) + std::size_t{40} <= left;
 }
 
 bool walker::ethernet(std::size_t at) noexcept {
@@ -67,6 +93,7 @@ bool walker::ether_type(std::uint16_t type, std::size_t at) noexcept {
         at += 4;
     }
     out_.ether_type = type;
+    out_.ip_offset = static_cast<std::uint32_t>(at);
     switch (type) {
     case ether::ipv4:
         return ipv4(at);
@@ -152,6 +179,26 @@ bool walker::ppp(std::size_t at) noexcept {
     }
 }
 
+// RFC 792, RFC 4443, and RFC 4884 for errors that carry more than the datagram.
+std::span<std::byte const> quotation(headers const& error) noexcept {
+    std::size_t const at = error.transport_offset;
+    auto const payload = error.payload();
+    if (!error.has_icmp || payload.empty())
+        return {};
+    auto const type = error.icmp_type;
+    std::size_t told = 0; // length of the quotation, where it is told
+    if (error.protocol == protocol::icmp && (type == 3 || type == 4 || type == 5 || type == 11 || type == 12)) {
+        if (type != 4 && type != 5)
+            told = std::to_integer<std::size_t>(error.data[at + 5]) * 4;
+    } else if (error.protocol == protocol::icmpv6 && type >= 1 && type <= 4) {
+        if (type == 1 || type == 3)
+            told = std::to_integer<std::size_t>(error.data[at + 4]) * 8;
+    } else {
+        return {};
+    }
+    return told != 0 && told < payload.size() ? payload.first(told) : payload;
+}
+
 } // namespace detail
 
 bool decoder::operator()(packet_view const& packet, headers& out) const noexcept {
@@ -195,6 +242,25 @@ bool decoder::datagram(std::span<std::byte const> bytes, headers& out) const noe
         return false;
     out = whole;
     return true;
+}
+
+bool decoder::quoted(headers const& error, headers& out) const noexcept {
+    out = {};
+    auto const place = detail::quotation(error);
+    if (place.empty())
+        return false;
+    out.data = place;
+    out.time = error.time;
+    out.link = link_type::raw_ip;
+    // What was cut off was on the wire once.
+    auto const* const bytes = reinterpret_cast<unsigned char const*>(place.data());
+    std::size_t wire = place.size();
+    if (place.size() >= 20 && bytes[0] >> 4 == 4)
+        wire = std::max<std::size_t>(wire, boost::endian::load_big_u16(bytes + 2));
+    else if (place.size() >= 40 && bytes[0] >> 4 == 6)
+        wire = std::max<std::size_t>(wire, boost::endian::load_big_u16(bytes + 4) + 40U);
+    out.wire_length = static_cast<std::uint32_t>(wire);
+    return detail::walker{out, place, wire, options_.max_tunnels()}.ip(0);
 }
 
 } // namespace netring_asio::decode

@@ -113,6 +113,14 @@ bool walker::ipv6(std::size_t at) noexcept {
             next = u8(at);
             at += (u8(at + 1) + 1U) * 8U;
             break;
+        case protocol::authentication: // RFC 4302: in units of four bytes, and two of them not counted
+            if (!has(at, 8)) {
+                transport(next, at);
+                return true;
+            }
+            next = u8(at);
+            at += (u8(at + 1) + 2U) * 4U;
+            break;
         case protocol::fragment: {
             if (!has(at, 8)) {
                 transport(next, at);

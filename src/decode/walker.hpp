@@ -31,6 +31,8 @@ public:
 private:
     bool ethernet(std::size_t at) noexcept;
     bool logical_link(std::size_t at) noexcept;
+    bool cooked(std::uint16_t type, std::size_t at) noexcept;
+    bool is_whole_ip(std::uint16_t type, std::size_t at) const noexcept;
     bool loopback(std::uint32_t family, std::size_t at) noexcept;
     bool mpls(std::size_t at) noexcept;
     bool pppoe(std::size_t at) noexcept;
@@ -75,5 +77,8 @@ private:
     std::uint8_t tunnels_left_;
     std::uint8_t depth_ = 0; // link layers within link layers
 };
+
+/// The captured part of the packet that an ICMP error quotes; empty if it is no error.
+std::span<std::byte const> quotation(headers const& error) noexcept;
 
 } // namespace netring_asio::decode::detail

@@ -139,6 +139,43 @@ BOOST_AUTO_TEST_CASE(overlap_keeps_the_first_bytes_in_ipv4_and_drops_in_ipv6) {
     }
 }
 
+// RFC 5722: also where the overlap lies in what several fragments brought together.
+BOOST_AUTO_TEST_CASE(ipv6_takes_other_bytes_for_an_overlap_and_the_same_for_a_repetition) {
+    for (bool const flipped : {false, true}) {
+        decode::defragmenter defragmenter;
+        bool complete = false;
+        for (auto const& p : {piece{0, 400}, piece{400, 800}, piece{200, 600, flipped}, piece{800, 1000}}) {
+            fragment const f{6, p};
+            complete |= !defragmenter.add(f.headers, epoch).datagram.empty();
+        }
+        BOOST_TEST(complete == !flipped);
+        BOOST_TEST(defragmenter.dropped() == (flipped ? 1u : 0u));
+    }
+}
+
+// RFC 5722: what comes later of such a datagram is dropped too.
+BOOST_AUTO_TEST_CASE(a_spoiled_datagram_stays_spoiled) {
+    decode::defragmenter defragmenter;
+    for (auto const& p : {piece{0, 400}, piece{200, 600, true}, piece{0, 400}, piece{400, 800}, piece{800, 1000}}) {
+        fragment const f{6, p};
+        BOOST_TEST(defragmenter.add(f.headers, epoch).datagram.empty());
+    }
+    BOOST_TEST(defragmenter.bytes() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(tunnels_have_datagrams_of_their_own) {
+    decode::defragmenter defragmenter;
+    for (auto const tunnel : {1U, 2U}) {
+        fragment first{4, {0, 400}};
+        first.headers.tunnel_id = tunnel;
+        BOOST_TEST(defragmenter.add(first.headers, epoch).datagram.empty());
+    }
+    BOOST_TEST(defragmenter.datagrams() == 2u);
+    fragment last{4, {400, 1000}};
+    last.headers.tunnel_id = 2;
+    BOOST_TEST(!defragmenter.add(last.headers, epoch).datagram.empty());
+}
+
 BOOST_AUTO_TEST_CASE(what_never_gets_its_first_fragment_is_an_orphan) {
     decode::defragmenter defragmenter{decode::defragmenter_options{}.timeout(30s)};
     fragment const f{4, {200, 400}};

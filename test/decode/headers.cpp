@@ -167,6 +167,24 @@ BOOST_AUTO_TEST_CASE(every_tunnel) {
     inner_ok(frame, decode::tunnel::vxlan, 256, "vxlan");
     frame = carry_udp(craft{ethernet}.put({1, 2, 3, 4}).put({1, 0, 0x65, 0x58, 0, 0, 9, 0}), 6081);
     inner_ok(frame, decode::tunnel::geneve, 9, "geneve");
+    frame = carry(craft{"hello"}.udp(1000, 53).ipv4("10.0.0.1", "10.0.0.2", 17).put({0, 1, 0x11, 64}), 137);
+    inner_ok(frame, decode::tunnel::mpls, 0, "mpls in ip");
+    frame = carry_udp(plain_udp().put({0, 1, 0x11, 64}), 6635);
+    inner_ok(frame, decode::tunnel::mpls, 0, "mpls in udp");
+    frame =
+        carry(craft{ethernet}
+                  .put(std::initializer_list<unsigned>{0x20, 1, 0, 5, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0})
+                  .put({0x10, 0, 0x22, 0xeb, 0, 0, 0, 1}),
+              47);
+    inner_ok(frame, decode::tunnel::erspan, 5, "erspan III with a platform header");
+    frame = carry(craft{ethernet}.put({0, 0, 0x88, 0xbe}), 47);
+    inner_ok(frame, decode::tunnel::erspan, 0, "erspan I");
+    frame = craft{ethernet}.put({0, 1, 0x11, 64}).ethernet(0x8847);
+    inner_ok(frame, decode::tunnel::mpls, 17, "ethernet over mpls without a control word");
+    frame = plain_udp().vlan(9, 0x0800).vlan(7, 0x8100).ethernet(0x88a8);
+    inner_ok(frame, decode::tunnel::none, 0, "802.1ad");
+    frame = craft{ethernet}.put({0, 0, 0, 7}).ethernet(0x88e7);
+    inner_ok(frame, decode::tunnel::none, 0, "802.1ah");
     frame = carry_udp(plain_udp().put({0x30, 255, 0, 33, 0, 0, 0, 6}), 2152);
     inner_ok(frame, decode::tunnel::gtp_u, 6, "gtp");
     frame = carry_udp(plain_udp().put({1, 9, 9, 0}).put({0x34, 255, 0, 41, 0, 0, 0, 6, 0, 0, 0, 0x85}), 2152);
@@ -177,6 +195,26 @@ BOOST_AUTO_TEST_CASE(every_tunnel) {
     inner_ok(frame, decode::tunnel::none, 0, "mpls");
     frame = plain_udp().put({0x11, 0, 0, 1, 0, 35, 0, 0x21}).ethernet(0x8864);
     inner_ok(frame, decode::tunnel::none, 0, "pppoe");
+}
+
+BOOST_AUTO_TEST_CASE(ipv6_in_tunnels) {
+    auto const inner = craft{"hello"}.udp(1000, 53).ipv6("2001:db8::1", "2001:db8::2", 17);
+    auto const check = [](craft const& frame, decode::tunnel kind) {
+        auto const h = decoded(frame.view());
+        BOOST_TEST((h.tunnel == kind));
+        BOOST_TEST(h.source.to_string() == "2001:db8::1");
+        BOOST_TEST(h.destination_port == 53);
+    };
+    check(craft{inner}.ipv4("192.0.2.1", "192.0.2.2", 41).ethernet(0x0800), decode::tunnel::ip_in_ip);
+    check(craft{inner}.udp(40000, 3544).ipv4("192.0.2.1", "192.0.2.2", 17).ethernet(0x0800), decode::tunnel::teredo);
+    check(craft{inner}
+              .put({0, 0, 0xff, 0xff, 1, 2, 3, 4})
+              .put({0, 1, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0})
+              .udp(3544, 40000)
+              .ipv4("192.0.2.1", "192.0.2.2", 17)
+              .ethernet(0x0800),
+          decode::tunnel::teredo);
+    check(craft{inner}.ipv6("fe80::1", "fe80::2", 41).ethernet(0x86dd), decode::tunnel::ip_in_ip);
 }
 
 BOOST_AUTO_TEST_CASE(what_only_looks_like_a_tunnel_is_plain_udp) {
@@ -212,6 +250,79 @@ BOOST_AUTO_TEST_CASE(other_link_types) {
     BOOST_TEST(decoded(cooked2.view(link_type::linux_sll2)).destination_port == 53);
     auto snap = plain_udp().put({0xaa, 0xaa, 3, 0, 0, 0, 8, 0}).ethernet(41).pad(3);
     BOOST_TEST(decoded(snap.view()).destination_port == 53);
+}
+
+// Linux tells the protocol behind all tags and begins the packet behind the outermost one.
+BOOST_AUTO_TEST_CASE(a_second_tag_on_a_cooked_socket) {
+    auto const cook = [](craft packet, unsigned type) {
+        return packet.put({type >> 8, type & 255, 0, 0, 0, 0, 0, 1, 0, 1, 0, 6, 1, 2, 3, 4, 5, 6, 0, 0});
+    };
+    auto const check = [](craft const& frame, std::vector<int> const& ids) {
+        auto view = frame.view(nr::link_type::linux_sll2);
+        view.vlan = {0x88a8, 5};
+        auto const h = decoded(view);
+        BOOST_TEST(h.destination_port == 53);
+        BOOST_REQUIRE(h.vlan_count == ids.size());
+        for (std::size_t i = 0; i != ids.size(); ++i)
+            BOOST_TEST(h.vlans[i].id() == ids[i]);
+    };
+    check(cook(plain_udp(), 0x0800), {5});
+    check(cook(plain_udp().put({0, 7, 8, 0}), 0x0800), {5, 7});
+    check(cook(plain_udp().put({0x40, 7, 8, 0}), 0x0800), {5, 7}); // priority 2 looks like version 4
+    check(cook(plain_udp().put({0, 7, 0x81, 0, 0, 9, 8, 0}), 0x0800), {5, 7, 9});
+    check(cook(craft{"x"}.udp(1, 53).ipv6("::1", "::2", 17).put({0x60, 7, 0x86, 0xdd}), 0x86dd), {5, 7});
+    check(cook(plain_udp().vlan(7, 0x0800), 0x8100), {5, 7}); // as it should be
+    // A whole packet whose length and number look like a tag's type and the packet behind it.
+    auto whole = craft{2048 - 28}.udp(1, 53).ipv4("10.0.0.1", "10.0.0.2", 17, 0, 0x4500);
+    check(cook(whole, 0x0800), {5});
+}
+
+BOOST_AUTO_TEST_CASE(any_chain_of_extension_headers) {
+    std::mt19937 random{3};
+    for (int round = 0; round != 2000; ++round) {
+        auto frame = craft{"hello"}.tcp(80, 1024, 0x18, 7, 9);
+        unsigned next = 6;
+        for (auto n = random() % 7; n != 0; --n) {
+            static constexpr unsigned kinds[] = {0, 43, 44, 51, 60, 135, 139, 140};
+            auto const kind = kinds[random() % std::size(kinds)];
+            if (kind == 44) { // an atomic fragment
+                frame.put({next, 0, 0, 0, 0, 0, 0, 1});
+            } else {
+                auto const length = static_cast<unsigned>(random() % 3); // in units that are not counted for all
+                auto const bytes = kind == 51 ? 12 + length * 4 : 8 + length * 8;
+                auto body = craft{bytes - 4};
+                frame = craft{std::string(body.bytes().begin(), body.bytes().end()) +
+                              std::string(frame.bytes().begin(), frame.bytes().end())};
+                frame.put({next, kind == 51 ? 1 + length : length, 0, 0});
+            }
+            next = kind;
+        }
+        frame.ipv6("2001:db8::1", "2001:db8::2", next).ethernet(0x86dd);
+        auto const h = decoded(frame.view());
+        BOOST_REQUIRE(h.has_tcp);
+        BOOST_REQUIRE(h.sequence == 7u);
+        BOOST_REQUIRE(text(h.payload()) == "hello");
+        BOOST_REQUIRE(!h.is_fragment);
+        // Cut anywhere, it is read as far as it goes.
+        auto view = frame.view();
+        view.data = view.data.first(54 + random() % (view.data.size() - 54));
+        auto const cut = decoded(view);
+        BOOST_REQUIRE(cut.has_ip());
+        BOOST_REQUIRE((!cut.has_tcp || cut.payload().size() <= 5));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(sctp_and_no_next_header) {
+    auto sctp = craft{"x"}.put({0x10, 0, 0x20, 0, 0, 0, 0, 1, 0, 0, 0, 0}).ipv4("10.0.0.1", "10.0.0.2", 132);
+    auto h = decoded(sctp.ethernet(0x0800).view());
+    BOOST_TEST(h.source_port == 4096);
+    BOOST_TEST(h.destination_port == 8192);
+    BOOST_TEST(h.payload_length == 1u);
+    auto none = craft{"rest"}.ipv6("::1", "::2", 59).ethernet(0x86dd);
+    h = decoded(none.view());
+    BOOST_TEST(h.has_ip());
+    BOOST_TEST(int{h.protocol} == 59);
+    BOOST_TEST(!h.has_ports);
 }
 
 // The bytes are copied to a block of just their size, so that a sanitizer sees a read one past the end.

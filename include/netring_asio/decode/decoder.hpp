@@ -48,6 +48,10 @@ public:
     /// Decodes an IP datagram put together from the fragments of `out`, whose link layer, time and tunnels stay.
     bool datagram(std::span<std::byte const> bytes, headers& out) const noexcept;
 
+    /// Decodes the packet that an ICMP error talks about: its addresses and ports are those of the flow that the error
+    /// belongs to, which goes the other way. Returns false if `error` is no ICMP error or quotes no IP header.
+    bool quoted(headers const& error, headers& out) const noexcept;
+
     decoder_options const& options() const noexcept { return options_; }
 
 private:

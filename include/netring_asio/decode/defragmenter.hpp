@@ -37,8 +37,8 @@ private:
 /// Puts IPv4 and IPv6 datagrams together from fragments, and tells which ports a later fragment belongs to.
 ///
 /// Where fragments overlap, IPv4 keeps the bytes that came first (RFC 815 fills holes only), IPv6 drops the whole
-/// datagram (RFC 5722); an exact repetition is no overlap. Later fragments that come before the first one are counted
-/// and attributed when it comes, or told as orphans when it does not.
+/// datagram (RFC 5722); a repetition with the same bytes is no overlap (RFC 8200, 4.5). Later fragments that come
+/// before the first one are counted and attributed when it comes, or told as orphans when it does not.
 ///
 /// Allocates only while it holds more than ever before.
 ///
@@ -93,6 +93,7 @@ private:
         ip_address source;
         ip_address destination;
         std::uint32_t id = 0;
+        std::uint32_t tunnel_id = 0;
         std::uint16_t protocol = 0; // of IPv4 only
         std::uint16_t ip_version = 0;
         friend bool operator==(key const&, key const&) = default;

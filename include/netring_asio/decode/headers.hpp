@@ -78,8 +78,8 @@ struct headers {
     std::uint32_t payload_length = 0; ///< what the transport header carries
 
     // Offsets into data.
-    std::uint32_t link_offset = 0; ///< the innermost Ethernet header, where `has_ethernet`
-    std::uint32_t ip_offset = 0;
+    std::uint32_t link_offset = 0;             ///< the innermost Ethernet header, where `has_ethernet`
+    std::uint32_t ip_offset = 0;               ///< the IP header, or what stands in its place behind the EtherType
     std::uint32_t fragment_payload_offset = 0; ///< what a fragment carries
     std::uint32_t transport_offset = 0;
     std::uint32_t payload_offset = 0;
