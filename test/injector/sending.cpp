@@ -174,8 +174,9 @@ BOOST_AUTO_TEST_CASE(reserved_frames_are_filled_in_place) {
             pattern.write(i, frame.data());
             frame.commit(pattern.size(i));
         }
+        auto const room = injector.available() != 0;
         frame = injector.try_reserve(60);
-        BOOST_TEST(!!frame == (injector.available() != 0));
+        BOOST_TEST((frame || !room));
         frame.reset();
         co_await injector.async_drain(tuple);
     });
@@ -309,7 +310,7 @@ BOOST_AUTO_TEST_CASE(cancelled_sends_are_sent_or_not_as_they_say) {
     for (auto const type :
          {net::cancellation_type::total, net::cancellation_type::partial, net::cancellation_type::terminal}) {
         lab::pair const wire;
-        slow_down(wire.left, "100mbit", "10m");
+        slow_down(wire.left, "40mbit", "10m");
         lab::pattern const pattern{wire.right.address()};
         lab::pattern_receiver receiver{wire.right, pattern};
         net::io_context context;

@@ -81,9 +81,19 @@ pattern_receiver::pattern_receiver(side const& at, pattern const& expected)
             throw std::system_error{errno, std::generic_category(), "bind"};
         return socket;
     })}
-    , thread_{[this] { run(); }} {}
+    , thread_{[this] { run(); }} {
+    ::sched_getaffinity(0, sizeof processors_, &processors_);
+    int processor = 0;
+    while (!CPU_ISSET(processor, &processors_))
+        ++processor;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(processor, &one);
+    ::sched_setaffinity(0, sizeof one, &one);
+}
 
 pattern_receiver::~pattern_receiver() {
+    ::sched_setaffinity(0, sizeof processors_, &processors_);
     stop_ = true;
     if (thread_.joinable())
         thread_.join();

@@ -11,6 +11,8 @@
 #include <string>
 #include <thread>
 
+#include <sched.h>
+
 namespace lab {
 
 /// Numbered frames of all sizes whose every byte follows from the number, so that whoever receives one can tell a
@@ -33,7 +35,8 @@ private:
     std::size_t shortest_, longest_;
 };
 
-/// Receives frames of a pattern through a plain packet socket and looks at each, on a thread of its own.
+/// Receives frames of a pattern through a plain packet socket and looks at each, on a thread of its own. Meanwhile the
+/// thread that made it stays on one processor: what two processors send may overtake each other within the kernel.
 class pattern_receiver {
 public:
     pattern_receiver(side const& at, pattern const& expected);
@@ -65,6 +68,7 @@ private:
     std::atomic<bool> stop_{false};
     int socket_;
     std::thread thread_;
+    cpu_set_t processors_; // of the thread that made this
 };
 
 } // namespace lab

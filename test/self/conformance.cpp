@@ -126,7 +126,7 @@ private:
         template <class Handler>
         void operator()(Handler&& handler) {
             if (present == flaw::allocates)
-                delete ::new int[100];
+                delete[] ::new int[100];
             if (state->pending && present != flaw::accepts_a_second)
                 return net::post(get_executor(), net::append(std::forward<Handler>(handler),
                                                              error_code{netring_asio::error::operation_in_progress}));
