@@ -68,6 +68,9 @@ description describe(int value) noexcept {
         return {errc::message_size, "the frame is shorter than its link header"};
     case error::frame_reserved:
         return {errc::device_or_resource_busy, "a frame is reserved in the ring; commit or drop it first"};
+    case error::invalid_offload:
+        return {errc::not_supported, "the kernel cannot finish this frame: open the injector with offload(true), and "
+                                     "describe a TCP or UDP frame that is in no tunnel"};
     case error::timed_out:
         return {errc::timed_out, "the time limit of a synchronous operation was reached"};
     }

@@ -67,6 +67,9 @@ enum class error {
     /// A frame is reserved in the transmit ring and neither committed nor dropped yet. Equal to
     /// `errc::device_or_resource_busy`.
     frame_reserved,
+    /// A checksum or segmentation that cannot be left to the kernel: the injector was not opened with `offload`, or the
+    /// frame is none of TCP or UDP, or within a tunnel. Equal to `errc::not_supported`.
+    invalid_offload,
     /// A synchronous operation reached its time limit. Equal to `errc::timed_out`.
     timed_out,
 };

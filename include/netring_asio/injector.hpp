@@ -198,6 +198,25 @@ public:
         return {};
     }
 
+    /// Puts a packet into the ring as `async_send_packet` does, if there is room; `flush`, a send or a drain has the
+    /// kernel take it. False without an error where the ring is full. Errors as `try_reserve` and `async_send_packet`.
+    bool try_send_packet(packet_view const& packet) {
+        error_code ec;
+        auto const sent = try_send_packet(packet, ec);
+        if (ec)
+            throw system_error{ec, "send"};
+        return sent;
+    }
+    bool try_send_packet(packet_view const& packet, error_code& ec) {
+        ec = impl_->sending ? error_code{error::operation_in_progress} : error_code{};
+        return !ec && detail::put_frame(impl_->ring, packet, ec);
+    }
+
+    /// Takes the next transmit timestamp, with `injector_options::timestamps`; false if there is none yet. Those that
+    /// the driver makes are there once their frames have left the ring, so after a drain. The kernel keeps some
+    /// thousand of them, and drops what comes then. Costs a system call.
+    bool try_timestamp(tx_timestamp& stamp) { return impl_->ring.try_timestamp(stamp); }
+
     /// Has the kernel take what is committed, and returns how many frames it took. Never blocks: what it has no room
     /// for now is taken later.
     ///
@@ -293,6 +312,21 @@ public:
         using range = detail::many_frames<std::ranges::iterator_t<Frames const>, std::ranges::sentinel_t<Frames const>>;
         return initiate<void(error_code, std::size_t)>(
             token, send_step<range>{{std::ranges::begin(frames), std::ranges::end(frames)}});
+    }
+
+    /// Sends a packet that was captured, or read from a file, as it was on the wire: with the tag in its metadata put
+    /// back, and the checksum finished where that was left to the device. A frame that was not cut into segments yet is
+    /// sent by an injector with `injector_options::offload`, which leaves both to the kernel. A truncated packet is
+    /// sent as far as it is there.
+    ///
+    /// Completes with `void(error_code, std::size_t bytes)`: the length on the wire. The packet's bytes must stay valid
+    /// until completion. Errors as `async_send`, and `error::invalid_offload`: in particular for segmentation within a
+    /// tunnel.
+    template <boost::asio::completion_token_for<void(error_code, std::size_t)> Token =
+                  boost::asio::default_completion_token_t<executor_type>>
+    auto async_send_packet(packet_view const& packet,
+                           Token&& token = boost::asio::default_completion_token_t<executor_type>{}) {
+        return initiate<void(error_code, std::size_t)>(token, send_step<detail::one_packet>{{packet}});
     }
 
     /// Has the kernel take what is committed now, and waits until it has left the ring.

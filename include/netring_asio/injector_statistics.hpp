@@ -1,5 +1,7 @@
 #pragma once
 
+#include <netring_asio/packet/packet_view.hpp>
+
 #include <cstddef>
 #include <cstdint>
 
@@ -22,6 +24,13 @@ struct injector_statistics {
 struct tx_result {
     std::uint64_t taken = 0;    ///< the kernel took them over and is done with them; that they arrived is not known
     std::uint64_t rejected = 0; ///< the kernel refused them
+};
+
+/// When a frame was sent.
+struct tx_timestamp {
+    std::uint64_t frame = 0; ///< how many frames the kernel had taken before it
+    timestamp time{};
+    clock_source clock = clock_source::unknown; ///< software: when the driver got it; hardware: when the device sent it
 };
 
 } // namespace netring_asio

@@ -2,6 +2,9 @@
 
 #include "device.hpp"
 #include "socket_opener.hpp"
+#include <netring_asio/detail/block_records.hpp>
+#include <netring_asio/detail/offload.hpp>
+#include <netring_asio/detail/vlan.hpp>
 
 #include <algorithm>
 #include <array>
@@ -17,6 +20,9 @@
 
 namespace netring_asio::afpacket::detail {
 namespace {
+
+using netring_asio::detail::vlan_tag_size;
+using netring_asio::detail::vnet_header;
 
 constexpr std::chrono::microseconds shortest_pause{50};
 constexpr std::chrono::microseconds longest_pause{1000};
@@ -35,6 +41,33 @@ void add(std::atomic<std::uint64_t>& counter, std::uint64_t count) noexcept {
     counter.store(counter.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
 }
 
+/// struct virtio_net_hdr, in the byte order of the host.
+vnet_header to_vnet(std::byte const* frame, offload_info const& offload) noexcept {
+    vnet_header vnet;
+    if (offload.checksum_start != 0) {
+        vnet.flags = vnet_header::needs_checksum;
+        vnet.checksum_start = offload.checksum_start;
+        vnet.checksum_offset = offload.checksum_offset;
+    }
+    if (offload.type != gso_type::none) {
+        vnet.gso_type = static_cast<std::uint8_t>(offload.type);
+        vnet.gso_size = offload.segment_size;
+        vnet.header_length = offload.header_length;
+        // Congestion window reduced: a device must not repeat it in every segment.
+        if (offload.type != gso_type::udp_l4 && (frame[offload.checksum_start + 13] & std::byte{0x80}) != std::byte{})
+            vnet.gso_type |= vnet_header::gso_ecn;
+    }
+    return vnet;
+}
+
+offload_info from_vnet(std::byte const* at) noexcept {
+    vnet_header vnet;
+    std::memcpy(&vnet, at, sizeof vnet);
+    return {.type = static_cast<gso_type>(vnet.gso_type & ~vnet_header::gso_ecn),
+            .segment_size = vnet.gso_size,
+            .header_length = vnet.header_length};
+}
+
 error_code last_error() noexcept { return {errno, boost::system::system_category()}; }
 
 } // namespace
@@ -47,7 +80,9 @@ tx_core::tx_core(unique_descriptor socket, unique_descriptor link_events, ring_m
     , timer_{::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)}
     , wait_handle_{::epoll_create1(EPOLL_CLOEXEC)}
     , memory_{std::move(memory)}
-    , capacity_{geometry.frame_size - tx_header_size}
+    , vnet_size_{options.offload() ? sizeof(vnet_header) : 0}
+    , inserted_{options.insert_vlan() ? vlan_tag_size : 0}
+    , capacity_{geometry.frame_size - tx_header_size - vnet_size_ - inserted_}
     , link_header_{header}
     , mtu_{mtu}
     , options_{std::move(options)}
@@ -58,6 +93,8 @@ tx_core::tx_core(unique_descriptor socket, unique_descriptor link_events, ring_m
                                                          i / geometry.frames_in_block() * geometry.block_size +
                                                          i % geometry.frames_in_block() * geometry.frame_size));
     cursor_slot_ = slots_.front();
+    if (options_.timestamps())
+        timestamps_.enable(2 * timestamps_in_flight(slots_.size()));
     if (!timer_ || !wait_handle_) {
         ec = last_error();
         return;
@@ -69,27 +106,34 @@ tx_core::tx_core(unique_descriptor socket, unique_descriptor link_events, ring_m
 
 tx_core::~tx_core() { assert(reserved_ == nullptr); }
 
-error_code tx_core::check(std::size_t size, std::size_t tag) noexcept {
+error_code tx_core::check(std::size_t size, std::size_t limit) noexcept {
     if (!open_)
         return error::not_open;
     if (size < link_header_.shortest())
         return error::frame_too_short;
     if (size > capacity_)
         return error::frame_too_long;
-    if (size > mtu_ + link_header_.size + tag) {
+    limit += link_header_.size;
+    if (size > mtu_ + limit) {
         refresh_mtu();
-        if (size > mtu_ + link_header_.size + tag)
+        if (size > mtu_ + limit)
             return error::frame_too_long;
     }
     return {};
 }
 
-bool tx_core::fits(std::size_t size, std::byte const* data) const noexcept {
+bool tx_core::fits(std::size_t size, std::byte const* frame, offload_info const& offload) const noexcept {
+    if (offload.type != gso_type::none)
+        size = std::min(size, std::size_t{offload.header_length} + offload.segment_size);
     auto const limit = mtu_ + link_header_.size;
     if (size <= limit)
         return true;
-    auto const tagged = data[12] == std::byte{ETH_P_8021Q >> 8} && data[13] == std::byte{ETH_P_8021Q & 0xff};
+    auto const tagged = frame[12] == std::byte{ETH_P_8021Q >> 8} && frame[13] == std::byte{ETH_P_8021Q & 0xff};
     return tagged && size <= limit + link_header_.tag;
+}
+
+bool tx_core::fits_now(tpacket3_hdr& header) const noexcept {
+    return fits(queued_size(header), frame_of(header), vnet_size_ != 0 ? from_vnet(data(header)) : offload_info{});
 }
 
 std::size_t tx_core::maximum_frame_size() noexcept {
@@ -97,29 +141,91 @@ std::size_t tx_core::maximum_frame_size() noexcept {
     return std::min(capacity_, mtu_ + link_header_.size);
 }
 
-void tx_core::refresh_mtu() noexcept {
+std::size_t tx_core::refresh_mtu() noexcept {
     if (auto const mtu = query_mtu(socket_.get(), options_.interface_index()))
         mtu_ = *mtu;
+    return mtu_;
 }
 
 std::byte* tx_core::place(std::size_t size, error_code& ec) noexcept {
-    ec = check(size, link_header_.tag);
+    // With segmentation the length says nothing yet.
+    ec = check(size, vnet_size_ != 0 ? capacity_ : link_header_.tag);
     if (ec)
         return nullptr;
     if (reserved_ != nullptr) {
         ec = error::frame_reserved;
         return nullptr;
     }
-    return status_of(*cursor_slot_) == TP_STATUS_AVAILABLE ? data(*cursor_slot_) : nullptr;
+    return status_of(*cursor_slot_) == TP_STATUS_AVAILABLE ? room(*cursor_slot_) : nullptr;
 }
 
-void tx_core::append(std::size_t size, error_code& ec) noexcept {
-    if (!fits(size, data(*cursor_slot_))) {
-        ec = check(size, 0);
-        if (ec)
-            return;
+void tx_core::append(std::size_t size, offload_info const& offload, error_code& ec) noexcept {
+    if (offload == offload_info{})
+        return put(size, offload, ec);
+    auto const whole = netring_asio::detail::complete_offload({room(*cursor_slot_), size}, link_header_.type, offload,
+                                                              offload.checksum_start != 0, ec);
+    if (!ec && vnet_size_ == 0)
+        ec = error::invalid_offload;
+    if (!ec)
+        put(size, whole, ec);
+}
+
+void tx_core::append(packet_view const& packet, error_code& ec) noexcept {
+    using namespace netring_asio::detail;
+    auto* const to = room(*cursor_slot_);
+    auto size = packet.data.size();
+    std::size_t inserted = 0;
+    if (can_insert_tag(packet)) {
+        insert_tag(packet, to);
+        inserted = vlan_tag_size;
+        size += inserted;
+    } else {
+        std::memcpy(to, packet.data.data(), size);
     }
-    cursor_slot_->tp_len = static_cast<std::uint32_t>(size);
+    bool const unfinished = packet.checksum == checksum_state::partial;
+    if (!unfinished && packet.offload.type == gso_type::none)
+        return put(size, {}, ec);
+    auto const offload =
+        shift(complete_offload(packet.data, link_header_.type, packet.offload, unfinished, ec), inserted);
+    if (ec)
+        return;
+    if (vnet_size_ != 0)
+        return put(size, offload, ec);
+    if (offload.type != gso_type::none) {
+        ec = error::invalid_offload;
+        return;
+    }
+    finish_checksum({to, size}, offload);
+    put(size, {}, ec);
+}
+
+void tx_core::put(std::size_t size, offload_info const& offload, error_code& ec) noexcept {
+    auto* const frame = frame_of(*cursor_slot_);
+    auto const described = netring_asio::detail::shift(offload, inserted_);
+    size += inserted_;
+    if (inserted_ != 0) {
+        auto const tag = options_.insert_vlan();
+        std::memmove(frame, frame + inserted_, 12);
+        for (auto const& [at, value] : {std::pair{12, tag.tpid}, std::pair{14, tag.tci}}) {
+            frame[at] = static_cast<std::byte>(value >> 8);
+            frame[at + 1] = static_cast<std::byte>(value & 0xff);
+        }
+    }
+    ec = {};
+    if (!fits(size, frame, described)) {
+        refresh_mtu();
+        if (!fits(size, frame, described)) {
+            // What was written is as it was, for another try with another length.
+            std::memmove(frame + inserted_, frame, inserted_ != 0 ? 12 : 0);
+            ec = error::frame_too_long;
+            return;
+        }
+    }
+    if (vnet_size_ != 0) {
+        auto const vnet = to_vnet(frame, described);
+        std::memcpy(data(*cursor_slot_), &vnet, sizeof vnet);
+    }
+    cursor_slot_->tp_len = static_cast<std::uint32_t>(vnet_size_ + size);
     set_status(*cursor_slot_, TP_STATUS_SEND_REQUEST);
     queued_bytes_ += size;
     ++cursor_;
@@ -139,14 +245,14 @@ void tx_core::reserve(tx_frame& frame, std::size_t size, error_code& ec) noexcep
     }
 }
 
-void tx_core::commit(tx_frame& frame, std::size_t length, error_code& ec) noexcept {
-    ec = length > frame.data_.size() ? error_code{error::frame_too_long} : check(length, link_header_.tag);
+void tx_core::commit(tx_frame& frame, std::size_t length, offload_info const& offload, error_code& ec) noexcept {
+    ec = length > frame.data_.size() ? error_code{error::frame_too_long} : check(length, capacity_);
     if (ec)
         return;
     // Frames that were left out make those behind them move up.
-    if (data(*cursor_slot_) != frame.data_.data())
-        std::memcpy(data(*cursor_slot_), frame.data_.data(), length);
-    append(length, ec);
+    if (room(*cursor_slot_) != frame.data_.data())
+        std::memcpy(room(*cursor_slot_), frame.data_.data(), length);
+    append(length, offload, ec);
     if (!ec)
         forget(frame);
 }
@@ -167,7 +273,7 @@ std::size_t tx_core::retract() noexcept {
     auto const count = static_cast<std::size_t>(cursor_ - first);
     for (; cursor_ != first; --cursor_) {
         auto& last = header(cursor_ - 1);
-        queued_bytes_ -= last.tp_len;
+        queued_bytes_ -= queued_size(last);
         set_status(last, TP_STATUS_AVAILABLE);
     }
     cursor_slot_ = &header(cursor_);
@@ -200,7 +306,7 @@ void tx_core::find_taken() noexcept {
         auto& frame = header(next_);
         if (auto const status = status_of(frame); status == TP_STATUS_SEND_REQUEST || status == TP_STATUS_WRONG_FORMAT)
             break;
-        queued_bytes_ -= frame.tp_len;
+        queued_bytes_ -= queued_size(frame);
     }
 }
 
@@ -238,6 +344,8 @@ error_code tx_core::kick() noexcept {
             congested_until_ = {};
             pause_ = shortest_pause;
         }
+        if (timestamps_.enabled())
+            follow_timestamps(before, code);
         publish();
         if (next_ == cursor_)
             return {};
@@ -274,6 +382,17 @@ error_code tx_core::kick() noexcept {
             return {code, boost::system::system_category()};
         }
     }
+}
+
+void tx_core::follow_timestamps(std::uint64_t before, int code) noexcept {
+    timestamps_.taken(before, next_);
+    if (next_ == cursor_)
+        return;
+    // A frame that is much too long is refused before the kernel makes a buffer for it.
+    auto const size = queued_size(header(next_));
+    if (code == ENOBUFS ||
+        (stopped() && (vnet_size_ != 0 || size <= refresh_mtu() + link_header_.size + link_header_.tag)))
+        timestamps_.refused();
 }
 
 void tx_core::pause() noexcept {
@@ -326,7 +445,7 @@ std::size_t tx_core::remove_rejected() noexcept {
     for (auto from = next_; from != end; ++from) {
         auto& source = header(from);
         auto const length = source.tp_len;
-        if (status_of(source) == TP_STATUS_WRONG_FORMAT || !fits(length, data(source))) {
+        if (status_of(source) == TP_STATUS_WRONG_FORMAT || !fits_now(source)) {
             send_start_ -= from < start;
             drain_target_ -= from < target;
             continue;
@@ -337,7 +456,7 @@ std::size_t tx_core::remove_rejected() noexcept {
             destination.tp_len = length;
         }
         set_status(destination, TP_STATUS_SEND_REQUEST);
-        queued_bytes_ += length;
+        queued_bytes_ += queued_size(destination);
     }
     for (auto left = cursor_; left != end; ++left)
         set_status(header(left), TP_STATUS_AVAILABLE);

@@ -3,6 +3,7 @@
 #include "../detail/background.hpp"
 #include "../detail/unique_descriptor.hpp"
 #include "ring_memory.hpp"
+#include "tx_timestamps.hpp"
 #include <netring_asio/afpacket/tx_ring.hpp>
 
 #include <boost/smart_ptr/intrusive_ptr.hpp>
@@ -26,10 +27,16 @@ static_assert(tx_header_size == 48);
 
 /// What the frames of a link begin with, and how much of it a frame at least has.
 struct link_header {
+    link_type type;
     std::size_t size;
     std::size_t tag; // bytes that an 802.1Q tag may go beyond the MTU
     std::size_t shortest() const noexcept { return size == 0 ? 1 : size; }
 };
+
+/// How many timestamps may wait in the error queue of the socket.
+constexpr std::size_t timestamps_in_flight(std::size_t frame_count) noexcept {
+    return frame_count < 2048 ? 4096 : 2 * frame_count;
+}
 
 /// How a transmit ring lies in memory.
 struct tx_geometry {
@@ -64,10 +71,11 @@ public:
     injector_options const& options() const noexcept { return options_; }
 
     std::byte* place(std::size_t size, error_code& ec) noexcept;
-    void append(std::size_t size, error_code& ec) noexcept;
+    void append(std::size_t size, offload_info const& offload, error_code& ec) noexcept;
+    void append(packet_view const& packet, error_code& ec) noexcept;
 
     void reserve(tx_frame& frame, std::size_t size, error_code& ec) noexcept;
-    void commit(tx_frame& frame, std::size_t length, error_code& ec) noexcept;
+    void commit(tx_frame& frame, std::size_t length, offload_info const& offload, error_code& ec) noexcept;
     void forget(tx_frame& frame) noexcept;
     void moved(tx_frame& frame) noexcept { reserved_ = &frame; }
 
@@ -90,6 +98,8 @@ public:
     void disarm() noexcept;
     void acknowledge() noexcept;
 
+    bool take_timestamp(tx_timestamp& stamp) noexcept { return open_ && timestamps_.take(socket_.get(), stamp); }
+
     std::uint64_t taken() const noexcept { return next_; }
     std::size_t queued() const noexcept { return static_cast<std::size_t>(cursor_ - next_); }
     std::size_t pending() const noexcept;
@@ -103,16 +113,24 @@ private:
     using counter = std::atomic<std::uint64_t>;
 
     tpacket3_hdr& header(std::uint64_t frame) const noexcept { return *slots_[frame % slots_.size()]; }
+    /// What the kernel reads: a vnet header, where there is one, and the frame.
     static std::byte* data(tpacket3_hdr& header) noexcept {
         return reinterpret_cast<std::byte*>(&header) + tx_header_size;
     }
-    error_code check(std::size_t size, std::size_t tag) noexcept;
-    bool fits(std::size_t size, std::byte const* data) const noexcept;
+    std::byte* frame_of(tpacket3_hdr& header) const noexcept { return data(header) + vnet_size_; }
+    /// Where the caller writes: behind the place of the tag that is to be inserted.
+    std::byte* room(tpacket3_hdr& header) const noexcept { return frame_of(header) + inserted_; }
+    error_code check(std::size_t size, std::size_t limit) noexcept;
+    bool fits(std::size_t size, std::byte const* frame, offload_info const& offload) const noexcept;
+    bool fits_now(tpacket3_hdr& header) const noexcept;
+    void put(std::size_t size, offload_info const& offload, error_code& ec) noexcept;
+    std::size_t queued_size(tpacket3_hdr const& header) const noexcept { return header.tp_len - vnet_size_; }
     bool stopped() const noexcept;
     void find_taken() noexcept;
     void find_done() noexcept;
     std::size_t remove_rejected() noexcept;
-    void refresh_mtu() noexcept;
+    std::size_t refresh_mtu() noexcept;
+    void follow_timestamps(std::uint64_t before, int code) noexcept;
     void pause() noexcept;
     bool watch(int descriptor, std::uint32_t events) noexcept;
     bool reopen() noexcept;
@@ -125,6 +143,8 @@ private:
     unique_descriptor wait_handle_;
     ring_memory memory_;
     std::vector<tpacket3_hdr*> slots_;
+    std::size_t const vnet_size_;
+    std::size_t const inserted_; // bytes of the tag for each frame
     std::size_t const capacity_;
     link_header const link_header_;
     std::size_t mtu_;
@@ -138,6 +158,7 @@ private:
     std::uint64_t rejected_ = 0;
     std::uint64_t send_start_ = 0;
     std::uint64_t drain_target_ = 0;
+    tx_timestamps timestamps_;
     tx_result told_; // by the drains until now
     tx_frame* reserved_ = nullptr;
     tpacket3_hdr* cursor_slot_;

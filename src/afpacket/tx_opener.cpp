@@ -1,6 +1,8 @@
 #include "tx_opener.hpp"
 
 #include "../detail/network_namespace.hpp"
+#include <netring_asio/detail/block_records.hpp>
+#include <netring_asio/detail/vlan.hpp>
 
 #include <algorithm>
 #include <bit>
@@ -8,6 +10,7 @@
 #include <climits>
 
 #include <linux/if_ether.h>
+#include <linux/net_tstamp.h>
 #include <net/if_arp.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,6 +23,10 @@ constexpr std::size_t smallest_frame = TPACKET_ALIGN(TPACKET3_HDRLEN);
 constexpr std::size_t largest_frame = std::size_t{1} << 20;
 constexpr std::size_t largest_ring = std::size_t{1} << 30;
 constexpr std::size_t block_size = std::size_t{64} << 10;
+constexpr std::size_t large_block_size = std::size_t{1} << 20;
+
+// The kernel cuts what is longer into segments for this much at most, unless it was told otherwise.
+constexpr std::size_t largest_segmented = std::size_t{64} << 10;
 
 // What the kernel accounts for a frame besides its bytes is about 1 KiB (sk_buff, shared info, head); this is more.
 constexpr std::size_t accounted_beside = 2048;
@@ -79,9 +86,13 @@ bool tx_opener::find_interface(error_code& ec) {
     options_.interface_name(device_.name).interface_index(device_.index);
     link_ = detail::capture_link(device_.hardware_type);
     if (link_ == link_type::ethernet)
-        header_ = {ETH_HLEN, device_.hardware_type == ARPHRD_ETHER ? std::size_t{4} : 0};
-    else if (link_ != link_type::raw_ip)
+        header_ = {link_, ETH_HLEN, device_.hardware_type == ARPHRD_ETHER ? std::size_t{4} : 0};
+    else if (link_ == link_type::raw_ip)
+        header_ = {link_, 0, 0};
+    else
         return fail(ec, error::unsupported_link_type, "sending on interface '" + device_.name + "'");
+    if (options_.insert_vlan() && link_ != link_type::ethernet)
+        return fail(ec, error::unsupported_link_type, "insert_vlan on interface '" + device_.name + "'");
     return make_socket(SOCK_RAW, ec);
 }
 
@@ -92,7 +103,10 @@ bool tx_opener::choose_geometry(error_code& ec) {
     mtu_ = *mtu;
     auto const page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
     if (options_.frame_size() == 0) {
-        auto const needed = detail::tx_header_size + header_.size + mtu_ + header_.tag;
+        auto const offload = options_.offload() ? sizeof(netring_asio::detail::vnet_header) : 0;
+        auto const inserted = options_.insert_vlan() ? netring_asio::detail::vlan_tag_size : 0;
+        auto const payload = offload != 0 ? std::max(mtu_, largest_segmented) : mtu_;
+        auto const needed = detail::tx_header_size + offload + header_.size + inserted + header_.tag + payload;
         auto const size = std::max<std::size_t>(needed, 2048);
         // Within a page where possible: a frame across two costs the kernel a fragment more.
         options_.frame_size(size <= page ? std::bit_ceil(size) : round_up(size, page));
@@ -101,14 +115,29 @@ bool tx_opener::choose_geometry(error_code& ec) {
     if (options_.frame_count() > largest_ring / size)
         return fail(ec, error::invalid_ring_geometry, "frame_count");
     auto const whole = round_up(size * options_.frame_count(), page);
-    geometry_ = {std::min(whole, round_up(std::max(size, block_size), page)), 1, size};
+    // The kernel allocates blocks by powers of two of a page.
+    auto const block = size > block_size ? std::max(large_block_size / size, std::size_t{1}) * size : block_size;
+    geometry_ = {std::min(whole, round_up(std::max(size, block), page)), 1, size};
     geometry_.block_count = (options_.frame_count() + geometry_.frames_in_block() - 1) / geometry_.frames_in_block();
     return true;
 }
 
 bool tx_opener::set_socket_options(error_code& ec) {
     return set(SOL_PACKET, PACKET_VERSION, int{TPACKET_V3}, ec, "TPACKET_V3") &&
+           (!options_.offload() || set(SOL_PACKET, PACKET_VNET_HDR, int{1}, ec, "offload")) &&
+           (!options_.timestamps() || enable_timestamps(ec)) &&
            (!options_.qdisc_bypass() || set(SOL_PACKET, PACKET_QDISC_BYPASS, int{1}, ec, "qdisc_bypass"));
+}
+
+bool tx_opener::enable_timestamps(error_code& ec) {
+    // They wait in the receive buffer, which takes about 1 KiB for each. One without its frame's bytes is enough.
+    auto const room = static_cast<int>(
+        std::min<std::size_t>(detail::timestamps_in_flight(options_.frame_count()) * 1024, INT_MAX / 2));
+    constexpr int flags = SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_TX_HARDWARE | SOF_TIMESTAMPING_SOFTWARE |
+                          SOF_TIMESTAMPING_RAW_HARDWARE | SOF_TIMESTAMPING_OPT_ID | SOF_TIMESTAMPING_OPT_TSONLY;
+    return (::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) == 0 ||
+            set(SOL_SOCKET, SO_RCVBUF, room, ec, "timestamps: receive buffer")) &&
+           set(SOL_SOCKET, SO_TIMESTAMPING, flags, ec, "timestamps");
 }
 
 bool tx_opener::make_ring(error_code& ec) {

@@ -24,6 +24,7 @@ private:
     bool validate(error_code& ec);
     void open_in_namespace(error_code& ec);
     bool find_interface(error_code& ec);
+    bool enable_timestamps(error_code& ec);
     bool set_socket_options(error_code& ec);
     bool choose_geometry(error_code& ec);
     bool make_ring(error_code& ec);

@@ -56,11 +56,19 @@ void tx_frame::commit(std::size_t length) {
     throw_if(ec, "commit");
 }
 
-void tx_frame::commit(std::size_t length, error_code& ec) noexcept {
+void tx_frame::commit(std::size_t length, error_code& ec) noexcept { commit(length, offload_info{}, ec); }
+
+void tx_frame::commit(std::size_t length, offload_info const& offload) {
+    error_code ec;
+    commit(length, offload, ec);
+    throw_if(ec, "commit");
+}
+
+void tx_frame::commit(std::size_t length, offload_info const& offload, error_code& ec) noexcept {
     if (core_ == nullptr)
         ec = error::not_open;
     else
-        core_->commit(*this, length, ec);
+        core_->commit(*this, length, offload, ec);
 }
 
 tx_ring::tx_ring() noexcept = default;
@@ -230,6 +238,8 @@ std::size_t tx_ring::pending() const noexcept { return is_open() ? core_->pendin
 std::size_t tx_ring::queued() const noexcept { return is_open() ? core_->queued() : 0; }
 std::size_t tx_ring::available() const noexcept { return is_open() ? core_->available() : 0; }
 
+bool tx_ring::try_timestamp(tx_timestamp& stamp) noexcept { return core_ && core_->take_timestamp(stamp); }
+
 injector_statistics tx_ring::statistics() const noexcept { return core_ ? core_->statistics() : injector_statistics{}; }
 
 injector_options const& tx_ring::options() const noexcept {
@@ -249,7 +259,8 @@ std::byte* tx_ring::place(std::size_t size, error_code& ec) noexcept {
     return nullptr;
 }
 
-void tx_ring::append(std::size_t size, error_code& ec) noexcept { core_->append(size, ec); }
+void tx_ring::append(std::size_t size, error_code& ec) noexcept { core_->append(size, offload_info{}, ec); }
+void tx_ring::append(packet_view const& packet, error_code& ec) noexcept { core_->append(packet, ec); }
 std::size_t tx_ring::retract() noexcept { return is_open() ? core_->retract() : 0; }
 
 void tx_ring::end_send() noexcept {

@@ -64,6 +64,16 @@ struct send_frames : behind_a_dam {
     }
 };
 
+struct send_packet : behind_a_dam {
+    std::array<std::byte, 60> frame{};
+    template <class Injector, class... Token>
+    auto start(Injector& injector, Token&&... token) {
+        nr::packet_view packet;
+        packet.data = frame;
+        return injector.async_send_packet(packet, std::forward<Token>(token)...);
+    }
+};
+
 struct drain : behind_a_dam {
     template <class Injector, class... Token>
     auto start(Injector& injector, Token&&... token) {
@@ -78,6 +88,7 @@ BOOST_AUTO_TEST_SUITE(injector, *lab::available())
 BOOST_AUTO_TEST_CASE(async_reserve) { conformance::verify<reserve>(); }
 BOOST_AUTO_TEST_CASE(async_send) { conformance::verify<send_one>(); }
 BOOST_AUTO_TEST_CASE(async_send_frames) { conformance::verify<send_frames>(); }
+BOOST_AUTO_TEST_CASE(async_send_packet) { conformance::verify<send_packet>(); }
 BOOST_AUTO_TEST_CASE(async_drain) { conformance::verify<drain>(); }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -48,6 +48,15 @@ public:
     /// as it is now).
     void commit(std::size_t length);
     void commit(std::size_t length, error_code& ec) noexcept;
+    /// The same, and leaves to the kernel what is described, with `injector_options::offload`. The offsets count from
+    /// the first byte of `data()`. A frame to be cut into segments may be longer than the device's MTU, and its
+    /// checksum must be left to the kernel; the field then holds the sum of the pseudo-header. `header_length` is found
+    /// out.
+    ///
+    /// @par Errors
+    /// `error::invalid_offload`, besides those of the other form.
+    void commit(std::size_t length, offload_info const& offload);
+    void commit(std::size_t length, offload_info const& offload, error_code& ec) noexcept;
     /// Commits all bytes reserved.
     void commit() { commit(data_.size()); }
 
@@ -155,6 +164,9 @@ public:
     /// Frames that can be committed without waiting.
     std::size_t available() const noexcept;
 
+    /// Takes the next transmit timestamp; see `basic_injector::try_timestamp`.
+    bool try_timestamp(tx_timestamp& stamp) noexcept;
+
     /// Totals since the ring was opened, also after it was closed. Safe on any thread.
     injector_statistics statistics() const noexcept;
 
@@ -170,6 +182,9 @@ public:
     std::byte* place(std::size_t size, error_code& ec) noexcept;
     /// Commits what was written to that place. Errors as `tx_frame::commit`.
     void append(std::size_t size, error_code& ec) noexcept;
+    /// Writes a packet to that place, for which `wire_size(packet)` bytes were asked, and commits it; see
+    /// `basic_injector::async_send_packet`.
+    void append(packet_view const& packet, error_code& ec) noexcept;
     /// Takes back the frames of this send that the kernel has not taken, and returns how many.
     std::size_t retract() noexcept;
     void end_send() noexcept;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <netring_asio/afpacket/tx_ring.hpp>
+#include <netring_asio/detail/vlan.hpp>
 #include <netring_asio/error.hpp>
 
 #include <boost/asio/buffer.hpp>
@@ -78,15 +79,28 @@ struct injector_impl {
     bool draining = false;
 };
 
+/// Room in the ring, for which the kernel takes what is there if need be; nullptr without an error if there is none.
+inline std::byte* find_room(afpacket::tx_ring& ring, std::size_t size, error_code& ec) {
+    auto* const room = ring.place(size, ec);
+    if (room != nullptr || ec)
+        return room;
+    ring.flush_if_due(ec);
+    return ec ? nullptr : ring.place(size, ec);
+}
+
+/// Copies a packet into the ring as it was on the wire; false without an error where there is no room.
+inline bool put_frame(afpacket::tx_ring& ring, packet_view const& packet, error_code& ec) {
+    if (find_room(ring, wire_size(packet), ec) == nullptr)
+        return false;
+    ring.append(packet, ec);
+    return !ec;
+}
+
 /// Copies a frame into the ring; false without an error where there is no room.
 template <class ConstBufferSequence>
 bool put_frame(afpacket::tx_ring& ring, ConstBufferSequence const& buffers, error_code& ec) {
     auto const size = boost::asio::buffer_size(buffers);
-    auto* room = ring.place(size, ec);
-    if (room == nullptr && !ec) {
-        ring.flush_if_due(ec);
-        room = ec ? nullptr : ring.place(size, ec);
-    }
+    auto* const room = find_room(ring, size, ec);
     if (room == nullptr)
         return false;
     boost::asio::buffer_copy(boost::asio::mutable_buffer{room, size}, buffers);

@@ -93,6 +93,17 @@ struct one_frame {
     std::size_t result(std::size_t committed) const { return committed != 0 ? boost::asio::buffer_size(buffers) : 0; }
 };
 
+/// One captured packet. The result is its length on the wire.
+struct one_packet {
+    packet_view packet;
+    bool sent = false;
+
+    bool done() const noexcept { return sent; }
+    packet_view const& front() const noexcept { return packet; }
+    void next() noexcept { sent = true; }
+    std::size_t result(std::size_t committed) const noexcept { return committed != 0 ? wire_size(packet) : 0; }
+};
+
 /// Waits until what is in the ring has left.
 template <class Impl>
 struct drain_step {

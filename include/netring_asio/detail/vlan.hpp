@@ -42,6 +42,11 @@ inline bool can_insert_tag(packet_view const& packet) noexcept {
     return packet.vlan && place.payload != 0 && packet.data.size() >= place.payload;
 }
 
+/// Bytes of the packet with its tag put back, as it was on the wire.
+inline std::size_t wire_size(packet_view const& packet) noexcept {
+    return packet.data.size() + (can_insert_tag(packet) ? vlan_tag_size : 0);
+}
+
 /// Writes the frame with its tag in place: `packet.data.size() + vlan_tag_size` bytes. Needs `can_insert_tag(packet)`.
 inline void insert_tag(packet_view const& packet, std::byte* to) noexcept {
     auto const place = tag_place::of(packet.link);

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <netring_asio/error.hpp>
+#include <netring_asio/packet/packet_view.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace netring_asio::detail {
+
+/// Where the header behind the outermost IP header begins.
+struct transport_header {
+    std::size_t offset = 0; ///< 0 if there is none, or in a fragment
+    std::uint8_t protocol = 0;
+
+    explicit operator bool() const noexcept { return offset != 0; }
+};
+
+transport_header find_transport(std::span<std::byte const> frame, link_type link) noexcept;
+
+/// What is left to do to a frame, with what is not known filled in from its headers; `unfinished` says that the
+/// checksum is. `error::invalid_offload` where it cannot be said in a vnet header.
+offload_info complete_offload(std::span<std::byte const> frame, link_type link, offload_info offload, bool unfinished,
+                              error_code& ec) noexcept;
+
+/// The same for the frame with `bytes` more before its network header.
+constexpr offload_info shift(offload_info offload, std::size_t bytes) noexcept {
+    if (offload.checksum_start != 0)
+        offload.checksum_start = static_cast<std::uint16_t>(offload.checksum_start + bytes);
+    if (offload.header_length != 0)
+        offload.header_length = static_cast<std::uint16_t>(offload.header_length + bytes);
+    return offload;
+}
+
+/// Computes the checksum that was left to the device. The field holds the sum of the pseudo-header until then.
+void finish_checksum(std::span<std::byte> frame, offload_info const& offload) noexcept;
+
+} // namespace netring_asio::detail
