@@ -1,0 +1,44 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <vector>
+
+/// By how many packets the worst of all windows of at least a second differs from the rate more than it may: the
+/// largest of 2 %, one packet and a millisecond's worth. Not positive where all windows hold.
+inline double worst_window(std::vector<std::chrono::nanoseconds> const& times, double rate) {
+    auto const second = [](std::chrono::nanoseconds time) { return std::chrono::duration<double>{time}.count(); };
+    auto const at = [&](std::size_t i) { return second(times[i] - times.front()); };
+    double worst = -rate;
+    // A window that begins with packet i and ends with j has the most for its length, the one between them the fewest.
+    auto const look = [&](std::size_t i, std::size_t j, double allowed) {
+        auto const between = static_cast<double>(j - i);
+        auto const due = rate * (at(j) - at(i));
+        worst = std::max({worst, between + 1 - due - allowed, due - (between - 1) - allowed});
+    };
+    // While that is less than 2 % of five seconds, one packet is the largest.
+    bool const slow = rate < 50;
+    double const fixed = std::max(1.0, rate / 1000);
+    double fewest = 0, most = 0; // of i -/+ rate * at(i), allowing 2 %, among those a second back
+    for (std::size_t i = 0, j = 0; j != times.size(); ++j) {
+        auto const index = static_cast<double>(j);
+        for (; at(j) - at(i) >= 1; ++i) {
+            auto const before = static_cast<double>(i);
+            auto const low = before - 1.02 * rate * at(i), high = before - 0.98 * rate * at(i);
+            fewest = i == 0 ? low : std::min(fewest, low);
+            most = i == 0 ? high : std::max(most, high);
+        }
+        if (i == 0)
+            continue;
+        if (slow) {
+            for (std::size_t k = 0; k != i; ++k)
+                look(k, j, std::max(fixed, 0.02 * rate * (at(j) - at(k))));
+            continue;
+        }
+        worst = std::max({worst, index + 1 - 1.02 * rate * at(j) - fewest, most - (index - 1) + 0.98 * rate * at(j)});
+        // Those less than a second apart lie together in a window of a second.
+        worst = std::max(worst, static_cast<double>(j - i) + 1 - 1.02 * rate);
+    }
+    return worst;
+}
