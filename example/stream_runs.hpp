@@ -1,6 +1,6 @@
 #pragma once
 
-#include <netring_asio/flow/reassembler.hpp>
+#include <netring_asio/flow/stream_pair.hpp>
 #include <netring_asio/flow/tracker.hpp>
 
 #include <array>
@@ -65,42 +65,43 @@ public:
     void packet(flow const& of, netring_asio::decode::headers const& h, netring_asio::timestamp now) override {
         if (!h.has_tcp)
             return;
-        auto& c = connections_.try_emplace(of.id).first->second;
-        auto& own = c[of.from_initiator ? 0 : 1];
-        auto& other = c[of.from_initiator ? 1 : 0];
-        own.from = {h.source, h.source_port};
-        own.to = {h.destination, h.destination_port};
-        own.ip_version = h.ip_version;
-        auto sequence = h.sequence;
-        if ((h.tcp_flags & netring_asio::decode::tcp_flag::syn) != 0)
-            own.reassembler.open(sequence++, own.runs);
-        auto const payload = h.payload();
-        own.reassembler.segment(sequence, payload, h.payload_length - payload.size(), now, own.runs);
-        if ((h.tcp_flags & netring_asio::decode::tcp_flag::ack) != 0)
-            other.reassembler.acknowledge(h.acknowledgment, now, other.runs);
+        auto const way = endpoint{h.source, h.source_port} == of.key.a ? netring_asio::flow::orientation::a_to_b
+                                                                       : netring_asio::flow::orientation::b_to_a;
+        auto& c = connections_.try_emplace(of.id, memory_).first->second;
+        auto& d = c.directions[static_cast<std::size_t>(way)];
+        d.from = {h.source, h.source_port};
+        d.to = {h.destination, h.destination_port};
+        c.ip_version = h.ip_version;
+        c.streams.packet(h, way, now, c.directions[0].runs, c.directions[1].runs);
     }
 
     void forget(std::uint64_t id) override {
         auto const at = connections_.find(id);
         if (at == connections_.end())
             return;
-        for (auto& d : at->second) {
-            d.reassembler.finish(d.runs);
+        auto& c = at->second;
+        c.streams.finish(c.directions[0].runs, c.directions[1].runs);
+        for (auto& d : c.directions)
             if (auto const& runs = d.runs.finish(); !runs.empty())
-                on_stream_(d.ip_version, d.from, d.to, runs);
-        }
+                on_stream_(c.ip_version, d.from, d.to, runs);
         connections_.erase(at);
     }
 
 private:
     struct direction {
-        netring_asio::flow::reassembler reassembler;
         stream_runs runs;
         endpoint from;
         endpoint to;
+    };
+    struct connection {
+        explicit connection(netring_asio::flow::reassembly_memory& memory)
+            : streams{netring_asio::flow::reassembler_options{}, &memory} {}
+        netring_asio::flow::stream_pair streams;
+        std::array<direction, 2> directions;
         int ip_version = 4;
     };
 
+    netring_asio::flow::reassembly_memory memory_;
     report on_stream_;
-    std::unordered_map<std::uint64_t, std::array<direction, 2>> connections_;
+    std::unordered_map<std::uint64_t, connection> connections_;
 };

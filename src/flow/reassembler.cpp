@@ -5,27 +5,64 @@
 
 namespace netring_asio::flow {
 
+/// What a segment brings, or the part of it that is new.
+struct reassembler::incoming {
+    position begin;
+    position end;
+    position segment_begin;
+    position segment_end;
+    std::span<std::byte const> bytes; // empty: not captured
+
+    std::span<std::byte const> part(position from, position to) const noexcept {
+        return bytes.empty() ? bytes : bytes.subspan(from - begin, to - from);
+    }
+};
+
 reassembler::position reassembler::place(std::uint32_t sequence) const noexcept {
     auto const near = static_cast<std::uint32_t>(*reference_ + static_cast<std::uint32_t>(next_ - origin));
     auto const distance = static_cast<std::int32_t>(sequence - near);
     return next_ + static_cast<position>(static_cast<std::int64_t>(distance));
 }
 
+bool reassembler::over_budget(std::size_t more) const noexcept {
+    return buffered_ + more > options_.max_buffered() ||
+           (memory_ != nullptr && memory_->used_ + more > memory_->max_bytes_);
+}
+
+reassembler::iterator reassembler::discard(iterator at) noexcept {
+    auto* const gone = &*at;
+    auto const next = pieces_.erase(at);
+    buffered_ -= gone->cost();
+    if (memory_ != nullptr) {
+        memory_->used_ -= gone->cost();
+        memory_->give_back(gone);
+    } else {
+        delete gone;
+    }
+    return next;
+}
+
+void reassembler::clear() noexcept {
+    for (auto at = pieces_.begin(); at != pieces_.end();)
+        at = discard(at);
+}
+
 void reassembler::anchor(position base) noexcept {
     anchored_ = true;
-    base_ = next_ = base;
-    while (!pieces_.empty() && pieces_.front().end <= base) {
-        buffered_ -= pieces_.front().bytes.size();
-        pieces_.erase(pieces_.begin());
+    base_ = next_ = told_ = base;
+    while (!pieces_.empty() && pieces_.begin()->end <= base)
+        discard(pieces_.begin());
+    if (pieces_.empty() || pieces_.begin()->begin >= base)
+        return;
+    auto& first = *pieces_.begin();
+    if (first.captured()) {
+        auto const before = base - first.begin;
+        first.bytes.erase(first.bytes.begin(), first.bytes.begin() + static_cast<std::ptrdiff_t>(before));
+        buffered_ -= before;
+        if (memory_ != nullptr)
+            memory_->used_ -= before;
     }
-    if (!pieces_.empty() && pieces_.front().begin < base) {
-        auto& p = pieces_.front();
-        if (!p.bytes.empty()) {
-            p.bytes.erase(p.bytes.begin(), p.bytes.begin() + static_cast<std::ptrdiff_t>(base - p.begin));
-            buffered_ -= base - p.begin;
-        }
-        p.begin = base;
-    }
+    first.begin = base; // still the first, so the set stays in order
 }
 
 void reassembler::open(std::uint32_t initial_sequence, byte_consumer& consumer) {
@@ -33,7 +70,7 @@ void reassembler::open(std::uint32_t initial_sequence, byte_consumer& consumer) 
         // A handshake tried again with another number; once there was data it is too late for that.
         if (next_ == base_ && pieces_.empty()) {
             reference_ = initial_sequence + 1;
-            next_ = base_ = origin;
+            next_ = base_ = told_ = origin;
             acknowledged_.reset();
         }
         return;
@@ -52,6 +89,7 @@ void reassembler::segment(std::uint32_t sequence, std::span<std::byte const> byt
     if (!reference_)
         reference_ = sequence;
     auto begin = place(sequence);
+    auto const segment_begin = begin;
     auto const end = begin + bytes.size() + missing;
     if (anchored_) {
         if (end <= next_) {
@@ -62,6 +100,10 @@ void reassembler::segment(std::uint32_t sequence, std::span<std::byte const> byt
             ignored_ += bytes.size();
             return settle(now, consumer);
         }
+        if (stopped_) {
+            next_ = end;
+            return;
+        }
         if (begin < next_) {
             auto const old = std::min<std::size_t>(bytes.size(), next_ - begin);
             repeated_ += old;
@@ -69,94 +111,140 @@ void reassembler::segment(std::uint32_t sequence, std::span<std::byte const> byt
             bytes = bytes.subspan(old);
             begin = next_;
         }
-        if (begin == next_ && missing == 0 && (pieces_.empty() || end <= pieces_.front().begin)) {
+        if (begin == next_ && missing == 0 && (pieces_.empty() || end <= pieces_.begin()->begin)) {
             consumer.data(next_ - base_, bytes);
-            next_ = end;
+            told_ = next_ = end;
+            missing_since_.reset();
+            acknowledged_since_.reset();
             deliver(consumer);
             return settle(now, consumer);
         }
     }
-    insert(begin, bytes, missing);
+    // The captured part and the part that was cut off are pieces of their own.
+    auto const captured = begin + bytes.size();
+    if (!bytes.empty())
+        insert({begin, captured, segment_begin, end, bytes});
+    if (missing != 0 && !stopped_)
+        insert({captured, end, segment_begin, end, {}});
+    if (stopped_)
+        return;
     if (anchored_)
         deliver(consumer);
     settle(now, consumer);
 }
 
-void reassembler::store(std::size_t at, position begin, position end, std::span<std::byte const> bytes) {
-    pieces_.insert(pieces_.begin() + static_cast<std::ptrdiff_t>(at), {begin, end, {bytes.begin(), bytes.end()}});
-    buffered_ += bytes.size();
+// RFC 9293 leaves it open. Linux (tcp_data_queue_ofo) keeps segments by their beginning, and replaces one that begins
+// with the new one and ends before.
+bool reassembler::is_preferred(incoming const& segment, piece const& to) const noexcept {
+    switch (options_.overlap()) {
+    case overlap_policy::first:
+        return false;
+    case overlap_policy::last:
+        return true;
+    case overlap_policy::as_linux:
+        break;
+    }
+    return segment.segment_begin < to.segment_begin ||
+           (segment.segment_begin == to.segment_begin && segment.segment_end > to.segment_end);
 }
 
-void reassembler::insert(position begin, std::span<std::byte const> bytes, std::size_t missing) {
-    if (missing != 0) { // the captured part and the part that was cut off are pieces of their own
-        if (!bytes.empty())
-            insert(begin, bytes, 0);
-        begin += bytes.size();
-        bytes = {};
+void reassembler::store(incoming const& segment, position begin, position end) {
+    if (stopped_)
+        return;
+    auto const bytes = segment.part(begin, end);
+    if (options_.over_budget() != budget_policy::skip && over_budget(bytes.size() + piece::overhead)) {
+        if (options_.over_budget() == budget_policy::stop)
+            return stop();
+        ignored_ += bytes.size();
+        return;
     }
-    auto const end = begin + bytes.size() + missing;
-    auto const part = [&](position from, position to) {
-        return bytes.empty() ? bytes : bytes.subspan(from - begin, to - from);
-    };
-    auto cursor = begin;
-    for (std::size_t i = 0; i != pieces_.size() && cursor < end; ++i) {
-        if (pieces_[i].end <= cursor)
-            continue;
-        if (pieces_[i].begin >= end)
-            break;
-        if (cursor < pieces_[i].begin) {
-            auto const to = pieces_[i].begin;
-            store(i, cursor, to, part(cursor, to));
+    auto* const added = memory_ != nullptr ? memory_->take() : new piece;
+    added->begin = begin;
+    added->end = end;
+    added->segment_begin = segment.segment_begin;
+    added->segment_end = segment.segment_end;
+    added->bytes.assign(bytes.begin(), bytes.end());
+    buffered_ += added->cost();
+    if (memory_ != nullptr)
+        memory_->used_ += added->cost();
+    pieces_.insert(*added);
+}
+
+// Puts [begin, end) of a segment in the place of what an old piece has there; returns what follows.
+reassembler::iterator reassembler::replace(iterator at, incoming const& segment, position begin, position end) {
+    auto const bytes = std::move(at->bytes);
+    incoming const old{at->begin, at->end, at->segment_begin, at->segment_end, bytes};
+    buffered_ -= bytes.size();
+    if (memory_ != nullptr)
+        memory_->used_ -= bytes.size();
+    at->bytes.clear();
+    discard(at);
+    if (old.begin < begin)
+        store(old, old.begin, begin);
+    store(segment, begin, end);
+    if (end < old.end)
+        store(old, end, old.end);
+    return pieces_.lower_bound(end);
+}
+
+void reassembler::insert(incoming const& segment) {
+    auto cursor = segment.begin;
+    auto at = pieces_.upper_bound(cursor);
+    if (at != pieces_.begin() && std::prev(at)->end > cursor)
+        --at;
+    while (cursor < segment.end && !stopped_) {
+        if (at == pieces_.end() || at->begin >= segment.end)
+            return store(segment, cursor, segment.end);
+        if (cursor < at->begin) {
+            auto const to = at->begin;
+            store(segment, cursor, to);
             cursor = to;
-            ++i;
+            continue;
         }
-        auto const to = std::min(end, pieces_[i].end);
-        auto& old = pieces_[i];
-        if (!bytes.empty() && !old.bytes.empty()) {
+        auto const to = std::min(segment.end, at->end);
+        if (!segment.bytes.empty() && at->captured())
             repeated_ += to - cursor;
-            if (options_.overlap() == overlap_policy::last) {
-                auto const fresh = part(cursor, to);
-                std::copy(fresh.begin(), fresh.end(),
-                          old.bytes.begin() + static_cast<std::ptrdiff_t>(cursor - old.begin));
-            }
-        } else if (!bytes.empty()) { // now it was captured after all
-            auto const left = old.begin;
-            auto const right = old.end;
-            pieces_.erase(pieces_.begin() + static_cast<std::ptrdiff_t>(i));
-            if (to < right)
-                store(i, to, right, {});
-            store(i, cursor, to, part(cursor, to));
-            if (left < cursor)
-                store(i++, left, cursor, {});
-        }
+        // Bytes that were captured this time are better than none.
+        auto const better = !segment.bytes.empty() && (!at->captured() || is_preferred(segment, *at));
+        at = better ? replace(at, segment, cursor, to) : std::next(at);
         cursor = to;
     }
-    if (cursor < end) {
-        auto const at = std::find_if(pieces_.begin(), pieces_.end(), [&](piece const& p) { return p.begin >= end; });
-        store(static_cast<std::size_t>(at - pieces_.begin()), cursor, end, part(cursor, end));
-    }
+}
+
+void reassembler::stop() noexcept {
+    stopped_ = true;
+    if (!anchored_)
+        anchor(pieces_.empty() ? next_ : pieces_.begin()->begin);
+    if (!pieces_.empty())
+        next_ = std::max(next_, std::prev(pieces_.end())->end);
+    clear();
 }
 
 void reassembler::deliver(byte_consumer& consumer) {
-    std::size_t done = 0;
     // A piece that was cut off waits like a missing one: a repetition may have it whole.
-    for (; done != pieces_.size() && pieces_[done].begin == next_ && !pieces_[done].bytes.empty(); ++done) {
-        consumer.data(next_ - base_, pieces_[done].bytes);
-        next_ = pieces_[done].end;
-        buffered_ -= pieces_[done].bytes.size();
+    for (auto at = pieces_.begin(); at != pieces_.end() && at->begin == next_ && at->captured(); at = discard(at)) {
+        consumer.data(next_ - base_, at->bytes);
+        told_ = next_ = at->end;
+        missing_since_.reset();
+        acknowledged_since_.reset();
     }
-    pieces_.erase(pieces_.begin(), pieces_.begin() + static_cast<std::ptrdiff_t>(done));
-    if (done != 0)
-        missed_since_.reset();
 }
 
-void reassembler::skip_to(position to, byte_consumer& consumer) {
+// Up to the first captured byte.
+reassembler::position reassembler::end_of_gap() const noexcept {
+    auto const captured = std::find_if(pieces_.begin(), pieces_.end(), [](piece const& p) { return p.captured(); });
+    return captured != pieces_.end() ? captured->begin : std::prev(pieces_.end())->end;
+}
+
+void reassembler::skip(byte_consumer& consumer) {
+    auto const to = end_of_gap();
     consumer.gap(next_ - base_, to - next_);
     gap_ += to - next_;
-    next_ = to;
-    missed_since_.reset();
-    while (!pieces_.empty() && pieces_.front().end <= next_)
-        pieces_.erase(pieces_.begin());
+    told_ = next_ = to;
+    missing_since_.reset();
+    acknowledged_since_.reset();
+    while (!pieces_.empty() && pieces_.begin()->end <= next_)
+        discard(pieces_.begin());
     deliver(consumer);
 }
 
@@ -168,48 +256,52 @@ void reassembler::acknowledge(std::uint32_t number, timestamp now, byte_consumer
 
 void reassembler::advance(timestamp now, byte_consumer& consumer) { settle(now, consumer); }
 
+bool reassembler::is_given_up(timestamp now) noexcept {
+    if (!missing_since_)
+        missing_since_ = now;
+    if (now - *missing_since_ >= options_.max_wait())
+        return true;
+    if (!acknowledged_ || place(*acknowledged_) <= next_)
+        return false;
+    if (!acknowledged_since_) {
+        acknowledged_since_ = now;
+        segments_since_ = 0;
+    }
+    return now - *acknowledged_since_ >= options_.acknowledged_grace() && segments_since_ >= options_.reordering();
+}
+
 void reassembler::settle(timestamp now, byte_consumer& consumer) {
     if (pieces_.empty())
         return;
-    auto const acknowledged = acknowledged_ ? place(*acknowledged_) : position{0};
     if (!anchored_) {
-        auto const lowest = pieces_.front().begin;
-        if (acknowledged < lowest && buffered_ <= options_.max_buffered())
+        auto const lowest = pieces_.begin()->begin;
+        if (!missing_since_)
+            missing_since_ = now;
+        if ((!acknowledged_ || place(*acknowledged_) < lowest) && !over_budget() &&
+            now - *missing_since_ < options_.max_wait())
             return;
         anchor(lowest);
         deliver(consumer);
     }
-    while (!pieces_.empty()) {
-        // What is missing: up to the first captured byte.
-        auto const captured =
-            std::find_if(pieces_.begin(), pieces_.end(), [](piece const& p) { return !p.bytes.empty(); });
-        auto const to = captured != pieces_.end() ? captured->begin : pieces_.back().end;
-        if (buffered_ <= options_.max_buffered()) {
-            if (acknowledged <= next_)
-                return;
-            if (!missed_since_) {
-                missed_since_ = now;
-                segments_since_ = 0;
-            }
-            if (now - *missed_since_ < options_.acknowledged_grace() || segments_since_ < options_.reordering())
-                return;
-        }
-        skip_to(to, consumer);
-    }
+    while (!pieces_.empty() && (over_budget() || is_given_up(now)))
+        skip(consumer);
 }
 
 void reassembler::finish(byte_consumer& consumer) {
-    if (pieces_.empty())
+    if (stopped_) {
+        if (told_ != next_) {
+            consumer.gap(told_ - base_, next_ - told_);
+            gap_ += next_ - told_;
+        }
+        told_ = next_;
         return;
-    if (!anchored_) {
-        anchor(pieces_.front().begin);
+    }
+    if (!anchored_ && !pieces_.empty()) {
+        anchor(pieces_.begin()->begin);
         deliver(consumer);
     }
-    while (!pieces_.empty()) {
-        auto const captured =
-            std::find_if(pieces_.begin(), pieces_.end(), [](piece const& p) { return !p.bytes.empty(); });
-        skip_to(captured != pieces_.end() ? captured->begin : pieces_.back().end, consumer);
-    }
+    while (!pieces_.empty())
+        skip(consumer);
 }
 
 } // namespace netring_asio::flow

@@ -1,8 +1,11 @@
-#include <netring_asio/flow/reassembler.hpp>
+#include "decode/craft.hpp"
+#include <netring_asio/decode/decoder.hpp>
+#include <netring_asio/flow/stream_pair.hpp>
 
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
+#include <lab/allocations.hpp>
 #include <random>
 #include <string>
 #include <string_view>
@@ -30,8 +33,9 @@ struct transcript final : flow::byte_consumer {
 };
 
 struct stream {
-    explicit stream(flow::reassembler_options const& options = flow::reassembler_options{})
-        : reassembler{options} {}
+    explicit stream(flow::reassembler_options const& options = flow::reassembler_options{},
+                    flow::reassembly_memory* memory = nullptr)
+        : reassembler{options, memory} {}
     void open(std::uint32_t initial) { reassembler.open(initial, out); }
     void add(std::uint32_t sequence, std::string_view bytes, std::size_t missing = 0,
              std::chrono::nanoseconds at = 0s) {
@@ -74,13 +78,39 @@ BOOST_AUTO_TEST_CASE(order_repetition_and_keep_alive) {
 }
 
 BOOST_AUTO_TEST_CASE(overlap_by_policy) {
-    for (auto const policy : {flow::overlap_policy::first, flow::overlap_policy::last}) {
+    auto const result = [](flow::overlap_policy policy) {
         stream s{flow::reassembler_options{}.overlap(policy)};
         s.open(99);
         s.add(102, "CDE");
-        s.add(101, "bcdefg");
+        s.add(107, "HIJKL");
+        s.add(101, "bcdefg"); // begins before
+        s.add(108, "ijk");    // within
+        s.add(107, "123456"); // begins with it, and is longer
         s.add(100, "a");
-        BOOST_TEST(s.out.text == (policy == flow::overlap_policy::first ? "abCDEfg" : "abcdefg"));
+        BOOST_TEST(s.reassembler.buffered() == 0u);
+        return s.finish();
+    };
+    BOOST_TEST(result(flow::overlap_policy::first) == "abCDEfgHIJKL6");
+    BOOST_TEST(result(flow::overlap_policy::last) == "abcdefg123456");
+    BOOST_TEST(result(flow::overlap_policy::as_linux) == "abcdefg123456");
+
+    stream within{flow::reassembler_options{}.overlap(flow::overlap_policy::as_linux)};
+    within.open(99);
+    within.add(102, "CDEF");
+    within.add(103, "defg");
+    within.add(100, "ab");
+    BOOST_TEST(within.finish() == "abCDEFg");
+}
+
+// What was handed over stays, whatever comes later.
+BOOST_AUTO_TEST_CASE(no_policy_takes_back) {
+    for (auto const policy :
+         {flow::overlap_policy::first, flow::overlap_policy::last, flow::overlap_policy::as_linux}) {
+        stream s{flow::reassembler_options{}.overlap(policy)};
+        s.open(99);
+        s.add(100, "abcd");
+        s.add(100, "123456");
+        BOOST_TEST(s.out.text == "abcd56");
     }
 }
 
@@ -109,12 +139,127 @@ BOOST_AUTO_TEST_CASE(a_pause_alone_gives_nothing_up) {
     BOOST_TEST(s.out.text == "abcd");
 }
 
-BOOST_AUTO_TEST_CASE(too_much_waiting_gives_the_missing_up) {
-    stream s{flow::reassembler_options{}.max_buffered(10)};
+BOOST_AUTO_TEST_CASE(what_nobody_acknowledges_is_given_up_after_longer) {
+    stream s{flow::reassembler_options{}.max_wait(30s)};
     s.open(99);
-    s.add(101, std::string(6, 'x'));
-    s.add(107, std::string(6, 'y'));
-    BOOST_TEST(s.out.text == ".xxxxxxyyyyyy");
+    s.add(100, "ab", 0, 1s);
+    s.add(104, "ef", 0, 2s);
+    s.reassembler.advance(epoch + 31s, s.out);
+    BOOST_TEST(s.out.text == "ab");
+    s.reassembler.advance(epoch + 32s, s.out);
+    BOOST_TEST(s.out.text == "ab..ef");
+    s.add(108, "ij", 0, 33s); // waits for its own time
+    s.reassembler.advance(epoch + 62s, s.out);
+    BOOST_TEST(s.out.text == "ab..ef");
+    s.reassembler.advance(epoch + 63s, s.out);
+    BOOST_TEST(s.out.text == "ab..ef..ij");
+}
+
+BOOST_AUTO_TEST_CASE(too_much_waiting_gives_the_missing_up) {
+    stream s{flow::reassembler_options{}.max_buffered(600)};
+    s.open(99);
+    s.add(101, std::string(200, 'x'));
+    BOOST_TEST(s.out.text.empty());
+    s.add(301, std::string(200, 'y'));
+    BOOST_TEST(s.out.text == "." + std::string(200, 'x') + std::string(200, 'y'));
+}
+
+BOOST_AUTO_TEST_CASE(over_the_budget_the_newest_is_dropped) {
+    stream s{flow::reassembler_options{}.max_buffered(600).over_budget(flow::budget_policy::drop)};
+    s.open(99);
+    s.add(101, std::string(200, 'x'));
+    s.add(301, std::string(200, 'y'));
+    BOOST_TEST(s.reassembler.ignored_bytes() == 200u);
+    s.add(100, "a"); // what had been missing
+    BOOST_TEST(s.out.text == "a" + std::string(200, 'x'));
+    s.add(301, std::string(200, 'z')); // again
+    BOOST_TEST(s.finish() == "a" + std::string(200, 'x') + std::string(200, 'z'));
+}
+
+BOOST_AUTO_TEST_CASE(over_the_budget_the_direction_is_given_up) {
+    stream s{flow::reassembler_options{}.max_buffered(600).over_budget(flow::budget_policy::stop)};
+    s.open(99);
+    s.add(100, "ab");
+    s.add(103, std::string(200, 'x'));
+    s.add(303, std::string(200, 'y'));
+    BOOST_TEST(s.reassembler.stopped());
+    BOOST_TEST(s.reassembler.buffered() == 0u);
+    s.add(503, "more");
+    BOOST_TEST(s.out.text == "ab");
+    BOOST_TEST(s.reassembler.offset() == 2u);
+    BOOST_TEST(s.finish() == "ab" + std::string(405, '.'));
+}
+
+BOOST_AUTO_TEST_CASE(a_budget_for_all) {
+    flow::reassembly_memory memory{1000};
+    {
+        stream one{flow::reassembler_options{}, &memory};
+        stream two{flow::reassembler_options{}, &memory};
+        one.open(99);
+        two.open(99);
+        one.add(101, std::string(500, 'x'));
+        BOOST_TEST(memory.used() == 628u);
+        two.add(101, std::string(300, 'y')); // who asks for more has to do without
+        BOOST_TEST(two.out.text == "." + std::string(300, 'y'));
+        BOOST_TEST(one.out.text.empty());
+        one.add(100, "a");
+        BOOST_TEST(one.out.text == "a" + std::string(500, 'x'));
+        BOOST_TEST(memory.used() == 0u);
+        two.add(402, "z");
+    }
+    BOOST_TEST(memory.used() == 0u); // also where nobody finished
+}
+
+BOOST_AUTO_TEST_CASE(many_tiny_segments_stay_within_the_budget) {
+    stream s{flow::reassembler_options{}.max_buffered(std::size_t{1} << 20)};
+    s.open(99);
+    std::size_t most = 0;
+    for (std::uint32_t i = 200'000; i != 0; --i) { // backwards, with holes
+        s.add(100 + 2 * i, "x");
+        most = std::max(most, s.reassembler.buffered());
+    }
+    BOOST_TEST(most <= (std::size_t{1} << 20) + 129);
+    BOOST_TEST(s.out.text.size() > 1u);
+}
+
+BOOST_AUTO_TEST_CASE(in_order_bytes_are_those_of_the_packet) {
+    struct : flow::byte_consumer {
+        void data(std::uint64_t, std::span<std::byte const> bytes) override { at = bytes.data(); }
+        void gap(std::uint64_t, std::uint64_t) override {}
+        std::byte const* at = nullptr;
+    } out;
+    flow::reassembler r;
+    r.open(99, out);
+    std::vector<std::byte> const packet(100);
+    r.segment(100, packet, 0, epoch, out);
+    BOOST_TEST(out.at == packet.data());
+    r.segment(150, packet, 0, epoch, out); // half of it again
+    BOOST_TEST(out.at == packet.data() + 50);
+}
+
+BOOST_AUTO_TEST_CASE(out_of_order_allocates_nothing_once_it_has) {
+    flow::reassembly_memory memory;
+    struct : flow::byte_consumer {
+        void data(std::uint64_t, std::span<std::byte const> bytes) override { total += bytes.size(); }
+        void gap(std::uint64_t, std::uint64_t) override {}
+        std::uint64_t total = 0;
+    } out;
+    flow::reassembler r{flow::reassembler_options{}, &memory};
+    r.open(99, out);
+    std::vector<std::byte> const packet(1460);
+    std::uint32_t next = 100;
+    auto const round = [&] {
+        for (std::uint32_t const i : {3U, 1U, 2U, 0U})
+            r.segment(next + i * 1460, packet, 0, epoch, out);
+        next += 4 * 1460;
+    };
+    round();
+    auto const allocations = lab::allocation_counter::of([&] {
+        for (int i = 0; i != 1000; ++i)
+            round();
+    });
+    BOOST_TEST(allocations == 0u);
+    BOOST_TEST(out.total == 1001u * 4 * 1460);
 }
 
 BOOST_AUTO_TEST_CASE(cut_segments) {
@@ -207,4 +352,33 @@ BOOST_AUTO_TEST_CASE(any_cut_and_order) {
         BOOST_REQUIRE(s.finish() == seen);
         BOOST_REQUIRE(s.reassembler.buffered() == 0u);
     }
+}
+
+// Data on a SYN, a FIN and a RST; each side's acknowledgments are about the other's bytes.
+BOOST_AUTO_TEST_CASE(both_directions_of_a_connection) {
+    transcript client;
+    transcript server;
+    flow::stream_pair pair{flow::reassembler_options{}.acknowledged_grace(0s).reordering(0)};
+    auto const send = [&](bool from_client, unsigned flags, std::uint32_t sequence, std::uint32_t acknowledgment,
+                          std::string_view payload) {
+        test::craft frame{payload};
+        frame.tcp(1, 2, flags, sequence, acknowledgment).ipv4("10.0.0.1", "10.0.0.2", 6).ethernet(0x0800);
+        nr::decode::headers h;
+        BOOST_REQUIRE(nr::decode::decoder{}(frame.view(), h));
+        pair.packet(h, from_client ? flow::orientation::a_to_b : flow::orientation::b_to_a, epoch, client, server);
+    };
+    constexpr unsigned fin = 1, syn = 2, rst = 4, ack = 16;
+    send(true, syn, 99, 0, "early");
+    send(false, syn | ack, 499, 105, "");
+    send(true, ack, 105, 500, " data");
+    send(true, ack, 109, 500, "!"); // a keep-alive's byte
+    send(false, ack, 503, 110, "lo");
+    BOOST_TEST(server.text.empty());
+    send(true, ack, 110, 505, ""); // the client has what we have not seen
+    BOOST_TEST(server.text == "...lo");
+    send(false, fin | ack, 505, 110, "last");
+    send(true, rst | ack, 110, 510, "reason");
+    pair.finish(client, server);
+    BOOST_TEST(client.text == "early datareason");
+    BOOST_TEST(server.text == "...lolast");
 }

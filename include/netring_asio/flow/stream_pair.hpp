@@ -1,0 +1,41 @@
+#pragma once
+
+#include <netring_asio/decode/headers.hpp>
+#include <netring_asio/flow/key.hpp>
+#include <netring_asio/flow/reassembler.hpp>
+
+#include <array>
+#include <cstddef>
+
+namespace netring_asio::flow {
+
+/// Both directions of a TCP connection, put in order: see `reassembler`.
+///
+/// Data counts on whatever segment it comes: on a SYN (RFC 7413), a FIN, a RST. The directions are those of the key,
+/// which stay the same when it turns out late who the initiator was.
+///
+/// @par Thread safety
+/// As `reassembler`.
+class stream_pair {
+public:
+    explicit stream_pair(reassembler_options const& options = reassembler_options{},
+                         reassembly_memory* memory = nullptr) noexcept
+        : directions_{reassembler{options, memory}, reassembler{options, memory}} {}
+
+    /// A packet of the connection came, and went this way. What it leads to goes to the consumer of its direction, or
+    /// to that of the other, as it also tells what was received there.
+    void packet(decode::headers const& headers, orientation way, timestamp now, byte_consumer& a_to_b,
+                byte_consumer& b_to_a);
+
+    /// Time passed.
+    void advance(timestamp now, byte_consumer& a_to_b, byte_consumer& b_to_a);
+    /// The connection is over: hands over what waits, with the gaps before it.
+    void finish(byte_consumer& a_to_b, byte_consumer& b_to_a);
+
+    reassembler const& direction(orientation way) const noexcept { return directions_[static_cast<std::size_t>(way)]; }
+
+private:
+    std::array<reassembler, 2> directions_;
+};
+
+} // namespace netring_asio::flow
