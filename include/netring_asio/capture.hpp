@@ -175,6 +175,17 @@ public:
             impl_->rejudge_retained();
     }
 
+    /// Stops capturing for the time being: what is in the ring stays there to be received, and nothing more comes. A
+    /// block that is not full is there at the latest after the block timeout. `set_filter` resumes as well.
+    ///
+    /// @par Errors
+    /// `error::not_open`; others of the system.
+    void pause() { impl_->ring.pause(); }
+    void pause(error_code& ec) { impl_->ring.pause(ec); }
+    /// Goes on capturing.
+    void resume() { impl_->ring.resume(); }
+    void resume(error_code& ec) { impl_->ring.resume(ec); }
+
     /// Takes the next batch if there is one, releasing what `batch` held. No system call, no completion. False while an
     /// operation is pending.
     ///

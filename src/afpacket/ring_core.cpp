@@ -127,10 +127,14 @@ capture_statistics ring_core::statistics() noexcept {
     return result;
 }
 
+bool ring_core::reject_all() noexcept {
+    sock_filter reject[] = {{BPF_RET | BPF_K, 0, 0, 0}};
+    sock_fprog const program{1, reject};
+    return ::setsockopt(socket_.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
+}
+
 void ring_core::close() noexcept {
-    sock_filter reject_all[] = {{BPF_RET | BPF_K, 0, 0, 0}};
-    sock_fprog const program{1, reject_all};
-    ::setsockopt(socket_.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+    reject_all();
     intrusive_ptr_add_ref(this);
     netring_asio::detail::run_in_background(*this);
 }

@@ -87,6 +87,9 @@ public:
     void filter_settled() noexcept { settled_filters_.fetch_add(1, std::memory_order_release); }
     std::uint32_t settled_filters() const noexcept { return settled_filters_.load(std::memory_order_acquire); }
 
+    /// Has nothing more stored.
+    bool reject_all() noexcept;
+
     /// Ends capturing: nothing is stored from now on, the helper thread closes the socket. Held blocks stay readable.
     void close() noexcept;
 

@@ -124,6 +124,7 @@ rx_ring& rx_ring::operator=(rx_ring&& other) noexcept {
     cooked_ = other.cooked_;
     link_is_up_ = other.link_is_up_;
     removed_ = other.removed_;
+    paused_ = other.paused_;
     return *this;
 }
 
@@ -367,10 +368,41 @@ void rx_ring::replace_filter(std::string expression, error_code& ec, std::string
     verdict_ = verdict;
     filter_ = replacement;
     options_.filter(std::move(expression));
+    paused_ = false;
     old_blocks_ = 0;
     ++filter_swaps_;
     user_filter_ = user_filter::until_old_blocks_are_gone;
     netring_asio::detail::run_in_background(*task.release());
+}
+
+void rx_ring::pause() {
+    error_code ec;
+    pause(ec);
+    if (ec)
+        throw system_error{ec, "pause"};
+}
+
+void rx_ring::pause(error_code& ec) noexcept {
+    ec = {};
+    if (!open_)
+        ec = error::not_open;
+    else if (core_->reject_all())
+        paused_ = true;
+    else
+        ec.assign(errno, boost::system::system_category());
+}
+
+void rx_ring::resume() {
+    error_code ec;
+    resume(ec);
+    if (ec)
+        throw system_error{ec, "resume"};
+}
+
+void rx_ring::resume(error_code& ec) {
+    ec = open_ ? error_code{} : error_code{error::not_open};
+    if (open_ && paused_ && detail::attach_filter(core_->socket(), filter_, verdict_, ec))
+        paused_ = false;
 }
 
 packet_batch rx_ring::judge(packet_batch batch) const {

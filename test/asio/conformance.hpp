@@ -17,6 +17,7 @@
 #include <boost/asio/experimental/parallel_group.hpp>
 #include <boost/asio/experimental/use_coro.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -25,6 +26,7 @@
 #include <boost/asio/version.hpp>
 #include <boost/test/unit_test.hpp>
 
+#include <array>
 #include <asio/tracked_executor.hpp>
 #include <chrono>
 #include <concepts>
@@ -58,7 +60,8 @@
 /// };
 /// @endcode
 /// and tested by the line `conformance::verify<receive>();`. The members without braces may be left out; shown are
-/// the values that they then have, but for `latency`, which is 0.
+/// the values that they then have, but for `latency`, which is 0. An operation that runs until it is cancelled says
+/// `static constexpr bool endless = true` and has no `make_ready`: `cancel()` of its object takes that place.
 namespace conformance {
 
 using netring_asio::error_code;
@@ -80,6 +83,12 @@ constexpr bool keeps = true;
 template <class Operation>
     requires requires { Operation::keeps; }
 constexpr bool keeps<Operation> = Operation::keeps;
+
+template <class Operation>
+constexpr bool endless = false;
+template <class Operation>
+    requires requires { Operation::endless; }
+constexpr bool endless<Operation> = Operation::endless;
 
 template <class Operation>
 constexpr net::cancellation_type cancellable = net::cancellation_type::all;
@@ -196,8 +205,13 @@ struct stage {
         return operation.start(*object, std::forward<Token>(token));
     }
 
-    void make_ready() {
-        operation.make_ready();
+    void make_ready() { make_ready(*object); }
+    template <class Object>
+    void make_ready(Object& pending) {
+        if constexpr (endless<Operation>)
+            pending.cancel();
+        else
+            operation.make_ready();
         if (latency<Operation> != 0ms)
             std::this_thread::sleep_for(latency<Operation>);
     }
@@ -226,12 +240,29 @@ struct stage {
     bool next_succeeds() {
         outcome record;
         start(recorder{record});
+        if constexpr (endless<Operation>)
+            make_ready();
         bool const called = run_until([&] { return record.calls != 0; });
         if (!called && object) { // nobody may write to the record any more
             object.reset();
             settle();
         }
-        return called && !record.error;
+        return called && succeeded(record.error);
+    }
+
+    static bool succeeded(error_code error) {
+        return endless<Operation> ? error == net::error::operation_aborted : !error;
+    }
+    static bool succeeded(std::exception_ptr failure) {
+        try {
+            if (failure)
+                std::rethrow_exception(failure);
+        } catch (netring_asio::system_error const& error) {
+            return succeeded(error.code());
+        } catch (...) {
+            return false;
+        }
+        return true;
     }
 };
 
@@ -241,7 +272,8 @@ public:
     findings run() {
         handlers();
         tokens();
-        allocations();
+        if constexpr (!endless<Operation>)
+            allocations();
         cancellation();
         coroutine_cancellation();
         object_gone();
@@ -262,8 +294,16 @@ private:
     void expect_success(outcome const& record, std::string const& situation) {
         expect(record.calls != 0, situation, "the handler was not called");
         expect(record.calls <= 1, situation, "the handler was called more than once");
-        expect(!record.error, situation, "failed: " + record.error.message());
+        expect(stage_type::succeeded(record.error), situation, "failed: " + record.error.message());
     }
+
+    /// Whether it is made ready before it starts.
+    static constexpr std::array moments = [] {
+        if constexpr (endless<Operation>)
+            return std::array{false};
+        else
+            return std::array{false, true};
+    }();
 
     template <class Start>
     void handler_runs(std::string const& situation, std::string_view executor, bool ready_before, Start start) {
@@ -288,7 +328,7 @@ private:
     }
 
     void handlers() {
-        for (bool const before : {false, true}) {
+        for (bool const before : moments) {
             std::string const when = before ? "ready before" : "ready later";
             handler_runs("handler, " + when, "I/O executor", before,
                          [](auto& at, auto& record) { at.start(recorder{record}); });
@@ -313,7 +353,7 @@ private:
     /// Runs a coroutine that starts the operation, and makes it ready meanwhile or before.
     template <class Body>
     void coroutine_runs(std::string const& situation, Body body) {
-        for (bool const before : {false, true}) {
+        for (bool const before : moments) {
             stage_type at;
             bool done = false;
             std::exception_ptr failure;
@@ -329,7 +369,7 @@ private:
             at.run_until([&] { return done; });
             std::string const name = situation + (before ? ", ready before" : ", ready later");
             expect(done, name, "the coroutine was not resumed");
-            expect(failure == nullptr, name, "failed: " + text(failure));
+            expect(stage_type::succeeded(failure), name, "failed: " + text(failure));
         }
     }
 
@@ -358,8 +398,15 @@ private:
             co_await at.operation.start(*at.object, net::deferred);
     }
 
+    /// For what only the coroutine can reach.
+    template <class Object>
+    static void make_ready_later(stage_type& at, Object& object) {
+        if constexpr (endless<Operation>)
+            net::post(at.context, [&at, &object] { at.make_ready(object); });
+    }
+
     void tokens() {
-        for (bool const before : {false, true}) {
+        for (bool const before : moments) {
             handler_runs(before ? "deferred, ready before" : "deferred, ready later", "I/O executor", before,
                          [](auto& at, auto& record) {
                              auto operation = at.start(net::deferred);
@@ -380,7 +427,7 @@ private:
                 } catch (...) {
                     failure = std::current_exception();
                 }
-                expect(failure == nullptr, "use_future", "failed: " + text(failure));
+                expect(stage_type::succeeded(failure), "use_future", "failed: " + text(failure));
             }
         }
         coroutine_runs("use_awaitable", [](stage_type& at) -> net::awaitable<void> {
@@ -400,20 +447,23 @@ private:
         });
         coroutine_runs("default token", [](stage_type& at) -> net::awaitable<void> {
             auto object = net::use_awaitable.as_default_on(std::move(*at.object));
+            make_ready_later(at, object);
             co_await at.operation.start(object);
         });
         coroutine_runs("as_tuple as the default token", [](stage_type& at) -> net::awaitable<void> {
             auto object = net::as_tuple(net::use_awaitable).as_default_on(std::move(*at.object));
+            make_ready_later(at, object);
             throw_if(std::get<0>(co_await at.operation.start(object)));
         });
-        coroutine_runs("operator || won against a timer", [](stage_type& at) -> net::awaitable<void> {
-            using namespace net::experimental::awaitable_operators;
-            net::steady_timer timer{at.context, 10s};
-            auto const won =
-                co_await (at.operation.start(*at.object, net::use_awaitable) || timer.async_wait(net::use_awaitable));
-            if (won.index() != 0)
-                throw std::runtime_error{"the timer won"};
-        });
+        if constexpr (!endless<Operation>)
+            coroutine_runs("operator || won against a timer", [](stage_type& at) -> net::awaitable<void> {
+                using namespace net::experimental::awaitable_operators;
+                net::steady_timer timer{at.context, 10s};
+                auto const won = co_await (at.operation.start(*at.object, net::use_awaitable) ||
+                                           timer.async_wait(net::use_awaitable));
+                if (won.index() != 0)
+                    throw std::runtime_error{"the timer won"};
+            });
         coroutine_runs("operator || lost to a timer", [](stage_type& at) -> net::awaitable<void> {
             using namespace net::experimental::awaitable_operators;
             net::steady_timer timer{at.context, 1ms};
@@ -509,7 +559,9 @@ private:
     enum class readiness { never, before, after, taken_back };
 
     void cancellation() {
-        std::vector<readiness> situations{readiness::never, readiness::before, readiness::after};
+        std::vector<readiness> situations{readiness::never};
+        if constexpr (!endless<Operation>)
+            situations.insert(situations.end(), {readiness::before, readiness::after});
         if constexpr (requires(Operation& operation) { operation.take_back(); })
             situations.push_back(readiness::taken_back);
         for (auto const type :
@@ -648,14 +700,14 @@ private:
             at.start(recorder{record});
             at.settle();
             auto moved = std::move(*at.object);
-            at.make_ready();
+            at.make_ready(moved);
             at.run_until([&] { return record.calls != 0; });
             expect_success(record, "object moved while pending");
         }
     }
 
     void context_gone() {
-        for (bool const ready : {false, true})
+        for (bool const ready : moments)
             for (int step = 0; step != 3; ++step) {
                 auto const situation = "destruction of the context at step " + std::to_string(step);
                 outcome record;
@@ -666,8 +718,9 @@ private:
                     net::io_context context;
                     auto object = std::make_shared<decltype(operation.make(context.get_executor()))>(
                         operation.make(context.get_executor()));
-                    if (ready)
-                        operation.make_ready();
+                    if constexpr (!endless<Operation>)
+                        if (ready)
+                            operation.make_ready();
                     auto& started = *object;
                     operation.start(started, [owner = std::move(object), inner = recorder{record}](
                                                  error_code error, auto&&...) mutable { inner(error); });

@@ -86,6 +86,12 @@ public:
     void set_filter(std::string expression);
     void set_filter(std::string expression, error_code& ec);
 
+    /// Has nothing more come into the ring, until the filter is replaced or `resume` is called.
+    void pause();
+    void pause(error_code& ec) noexcept;
+    void resume();
+    void resume(error_code& ec);
+
     /// The packets of a batch that the filter accepts now: for one that was taken before the filter was replaced.
     packet_batch judge(packet_batch batch) const;
 
@@ -129,6 +135,7 @@ private:
     bool cooked_ = false;
     bool link_is_up_ = true;
     bool removed_ = false;
+    bool paused_ = false;
 };
 
 } // namespace netring_asio::afpacket

@@ -1,0 +1,114 @@
+#include "support.hpp"
+
+#include <filesystem>
+#include <lab/tagging.hpp>
+#include <memory>
+#include <sstream>
+#include <stdexcept>
+#include <vector>
+
+#include <unistd.h>
+
+namespace {
+
+/// Packets of a ping that were answered.
+int answered(lab::side const& from, std::vector<std::string> const& more) {
+    std::vector<std::string> command{"sh", "-c", "ping -q -c 20 -i 0.02 -W 1 \"$@\" 10.77.0.2 || true", "ping"};
+    command.insert(command.end(), more.begin(), more.end());
+    auto const output = from.run(command);
+    std::istringstream found{output.substr(output.find("transmitted, ") + 13)};
+    int count = -1;
+    found >> count;
+    return count;
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(forwarding, *lab::available())
+
+BOOST_AUTO_TEST_CASE(ping) {
+    between const hosts;
+    running_bridge bridge{hosts};
+    BOOST_TEST(answered(hosts.here(), {}) == 20);
+    BOOST_TEST(answered(hosts.here(), {"-s", "1472", "-M", "do"}) == 20);
+    BOOST_TEST((bridge.stop() == net::error::operation_aborted));
+    auto const statistics = bridge.statistics();
+    BOOST_TEST(statistics.left_to_right.forwarded == statistics.left_to_right.received);
+    BOOST_TEST(statistics.left_to_right.received == hosts.in().counters().rx_packets);
+    BOOST_TEST(statistics.left_to_right.forwarded == hosts.there().counters().rx_packets);
+    BOOST_TEST(statistics.right_to_left.forwarded == hosts.here().counters().rx_packets);
+}
+
+BOOST_AUTO_TEST_CASE(tagged_ping, *lab::real_root()) {
+    std::vector<lab::tag> const one{{0x8100, 3 << 13 | 5}};
+    std::vector<lab::tag> const two{{0x8100, 7}, {0x88a8, 9}};
+    for (auto const& tags : {one, two}) {
+        between const hosts;
+        lab::tagging const here{hosts.here(), tags};
+        lab::tagging const there{hosts.there(), tags};
+        running_bridge bridge{hosts};
+        BOOST_TEST(answered(hosts.here(), {}) == 20);
+    }
+}
+
+namespace {
+
+/// Sends so many bytes by iperf3 and returns the megabits a second that arrived.
+double transfer(between const& hosts, std::string const& bytes, std::vector<std::string> const& more = {}) {
+    auto server = hosts.there().start({"iperf3", "-s", "-1", "--forceflush"});
+    if (!server.wait_for_output("Server listening", 10s))
+        throw std::runtime_error{server.output()};
+    std::vector<std::string> command{"iperf3", "-c", "10.77.0.2", "-n", bytes, "-f", "m"};
+    command.insert(command.end(), more.begin(), more.end());
+    auto const output = hosts.here().run(command);
+    server.wait();
+    auto const end = output.rfind(" Mbits/sec");
+    return std::stod(output.substr(output.rfind(' ', end - 1), end));
+}
+
+/// Downloads a file of random bytes over HTTP, and tells whether it came as it was.
+bool download_is_equal(between const& hosts, std::size_t megabytes) {
+    auto const directory = "/tmp/netring_bridge_" + std::to_string(::getpid());
+    std::filesystem::create_directory(directory);
+    auto const remove = std::shared_ptr<void>{nullptr, [&](void*) { std::filesystem::remove_all(directory); }};
+    hosts.there().run(
+        {"sh", "-c", "head -c " + std::to_string(megabytes << 20) + " /dev/urandom > " + directory + "/file"});
+    auto server = hosts.there().start({"python3", "-u", "-m", "http.server", "-d", directory, "8000"});
+    if (!server.wait_for_output("Serving HTTP", 10s))
+        throw std::runtime_error{server.output()};
+    hosts.here().run({"curl", "-sS", "-m", "60", "-o", directory + "/copy", "http://10.77.0.2:8000/file"});
+    auto const sums = hosts.here().run({"sha256sum", directory + "/file", directory + "/copy"});
+    return sums.substr(0, 64) == sums.substr(sums.find('\n') + 1, 64);
+}
+
+std::string tell(nr::bridge_direction_statistics const& direction) {
+    std::ostringstream text;
+    text << direction.forwarded << " of " << direction.received << " frames forwarded, too long " << direction.too_long
+         << ", lost " << direction.lost << ", rejected " << direction.rejected;
+    return text.str();
+}
+
+} // namespace
+
+namespace {
+
+void tcp_goes_through(std::uint64_t bytes, std::size_t download_megabytes) {
+    between const hosts;
+    running_bridge bridge{hosts};
+    auto const megabits = transfer(hosts, std::to_string(bytes));
+    BOOST_TEST(download_is_equal(hosts, download_megabytes));
+    bridge.stop();
+    auto const statistics = bridge.statistics();
+    BOOST_TEST_MESSAGE("figure: " << bytes << " bytes by iperf3 at " << megabits << " Mbit/s; "
+                                  << tell(statistics.left_to_right) << "; back " << tell(statistics.right_to_left));
+    // Frames of 64 KiB went through whole.
+    BOOST_TEST(statistics.left_to_right.forwarded < bytes / 1448 / 4);
+    BOOST_TEST(statistics.left_to_right.too_long == 0U);
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_CASE(tcp_with_the_offloads_of_veth) { tcp_goes_through(50'000'000, 16); }
+BOOST_AUTO_TEST_CASE(a_gigabyte_of_tcp, *boost::unit_test::disabled()) { tcp_goes_through(1'000'000'000, 256); }
+
+BOOST_AUTO_TEST_SUITE_END()
