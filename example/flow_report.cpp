@@ -1,6 +1,7 @@
 // Prints every flow of a capture file, and as JSON also what its TCP streams carried.
 
 #include "stream_runs.hpp"
+#include <netring_asio/flow/community_id.hpp>
 #include <netring_asio/flow/tracker.hpp>
 #include <netring_asio/pcap/reader.hpp>
 
@@ -58,7 +59,8 @@ void print_json(flow::event const& e, counter bytes) {
     endpoint("dst", "dport", e.responder());
     direction("fwd", e.stats.forward);
     direction("rev", e.stats.reverse);
-    std::cout << "}\n";
+    std::cout << R"(,"state":")" << e.stats.state << R"(","history":")" << e.stats.history << R"(","reason":")"
+              << e.reason << R"(","community_id":")" << flow::community_id(e.key) << "\"}\n";
 }
 
 void report(std::string const& file, std::string const& view, std::string const& bytes_name, bool json) {

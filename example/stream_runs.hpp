@@ -65,14 +65,12 @@ public:
     void packet(flow const& of, netring_asio::decode::headers const& h, netring_asio::timestamp now) override {
         if (!h.has_tcp)
             return;
-        auto const way = endpoint{h.source, h.source_port} == of.key.a ? netring_asio::flow::orientation::a_to_b
-                                                                       : netring_asio::flow::orientation::b_to_a;
         auto& c = connections_.try_emplace(of.id, memory_).first->second;
-        auto& d = c.directions[static_cast<std::size_t>(way)];
+        auto& d = c.directions[static_cast<std::size_t>(of.orientation)];
         d.from = {h.source, h.source_port};
         d.to = {h.destination, h.destination_port};
         c.ip_version = h.ip_version;
-        c.streams.packet(h, way, now, c.directions[0].runs, c.directions[1].runs);
+        c.streams.packet(h, of.orientation, now, c.directions[0].runs, c.directions[1].runs);
     }
 
     void forget(std::uint64_t id) override {

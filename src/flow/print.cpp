@@ -122,6 +122,9 @@ void print_stats(std::ostream& out, event_kind kind, flow_stats const& stats) {
     out << "  " << duration << " s";
     out.flags(flags);
     out.precision(precision);
+    out << "  " << stats.state;
+    if (!stats.history.empty())
+        out << ' ' << stats.history;
 }
 
 } // namespace detail

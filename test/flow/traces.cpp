@@ -1,6 +1,7 @@
 // Compares the flows of every capture of the shared traces with those that other tools found.
 
 #include "pcap/files.hpp"
+#include <netring_asio/flow/community_id.hpp>
 #include <netring_asio/flow/tracker.hpp>
 #include <netring_asio/pcap/reader.hpp>
 
@@ -10,9 +11,10 @@
 #include <array>
 #include <filesystem>
 #include <fstream>
-#include <iostream>
 #include <iterator>
 #include <map>
+#include <set>
+#include <sstream>
 #include <tuple>
 #include <vector>
 
@@ -69,11 +71,7 @@ flow_counts expected(boost::json::value const& json, std::string const& view, st
     return result;
 }
 
-flow_counts tracked(fs::path const& file, bool outer, std::uint64_t flow::direction_stats::* bytes) {
-    nr::decode::decoder_options decoding;
-    if (outer)
-        decoding.max_tunnels(0);
-    flow::tracker tracker{flow::five_tuple{}, flow::tracker_options{}.decoding(decoding)};
+std::vector<flow::event> track_file(flow::tracker<flow::five_tuple>& tracker, fs::path const& file) {
     std::vector<flow::event> events;
     nr::error_code error;
     nr::pcap::reader reader;
@@ -84,8 +82,16 @@ flow_counts tracked(fs::path const& file, bool outer, std::uint64_t flow::direct
     packets.reset();
     while (tracker.flush(events)) {
     }
+    return events;
+}
+
+flow_counts tracked(fs::path const& file, bool outer, std::uint64_t flow::direction_stats::* bytes) {
+    nr::decode::decoder_options decoding;
+    if (outer)
+        decoding.max_tunnels(0);
+    flow::tracker tracker{flow::five_tuple{}, flow::tracker_options{}.decoding(decoding)};
     flow_counts result;
-    for (auto const& e : events)
+    for (auto const& e : track_file(tracker, file))
         if ((e.kind == flow::event_kind::ended || e.kind == flow::event_kind::late) && is_compared(e.key.protocol))
             add(result, e.key.protocol, e.key.a.address.to_string(e.key.ip_version), e.key.a.port,
                 e.key.b.address.to_string(e.key.ip_version), e.key.b.port,
@@ -119,8 +125,8 @@ void compare_all(std::string const& view, std::string const& bytes_name, std::ui
         }
         agree += want == got ? 1 : 0;
     }
-    std::cout << view << " view, " << bytes_name << " bytes: " << agree << " of " << traces.size()
-              << " captures agree\n";
+    BOOST_TEST_MESSAGE("figure: flows, " << view << " view, " << bytes_name << " bytes: " << agree << " of "
+                                         << traces.size() << " captures agree");
 }
 
 } // namespace
@@ -135,4 +141,95 @@ BOOST_AUTO_TEST_CASE(innermost_flows_in_ip_bytes, *files::has_traces()) {
 
 BOOST_AUTO_TEST_CASE(outermost_flows_in_wire_bytes, *files::has_traces()) {
     compare_all("outer", "wire", &flow::direction_stats::wire_bytes);
+}
+
+namespace {
+
+/// Captures whose Community IDs differ in some, and why.
+std::map<std::string, std::string> const other_identifiers{
+    {"gopacket_le_test102.pcapng", "interfaces of several link types, which libpcap does not read"},
+    {"tcpdump_ipv6-next-header-oobr-1.pcap", "an extension header chain without a transport"},
+    {"zeek_Teredo.pcap", "an extension header chain without a transport"},
+    {"sv_decode-too-small.pcap", "transport headers that are cut off"},
+    {"sv_sctp-pkt-too-small.pcap", "transport headers that are cut off"},
+    {"tcpdump_udp-length-heapoverflow.pcap", "a length that lies"},
+};
+
+/// The Community IDs of a capture's flows, and of ICMP, whose flows have none, of the packets.
+std::set<std::string> identifiers(fs::path const& file) {
+    std::set<std::string> result;
+    flow::tracker tracker{flow::five_tuple{}};
+    for (auto const& e : track_file(tracker, file))
+        result.insert(flow::community_id(e.key));
+    nr::error_code error;
+    nr::pcap::reader reader;
+    reader.open(nr::pcap::reader_options{file}, error);
+    nr::packet_batch packets;
+    nr::decode::headers headers;
+    while (!error && reader.read(packets, error) != 0)
+        for (auto const& packet : packets)
+            if (nr::decode::decoder{}(packet, headers) && headers.has_icmp)
+                result.insert(flow::community_id(headers).value());
+    return result;
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_CASE(community_ids, *files::has_traces()) {
+    std::size_t agree = 0;
+    std::size_t count = 0;
+    for (auto const& [file, packets] : files::traces()) {
+        auto const got = identifiers(file);
+        bool is_equal = true;
+        auto const json = parse(expectations(file));
+        for (auto const& f : json.at("flows_inner").as_array()) {
+            auto const* id = f.as_object().if_contains("community_id");
+            if (id == nullptr || !id->is_string() || id->as_string().empty())
+                continue;
+            ++count;
+            is_equal = is_equal && got.contains(id->as_string().c_str());
+        }
+        BOOST_TEST_CONTEXT(file.string()) { BOOST_TEST(is_equal != other_identifiers.contains(file.filename())); }
+        agree += is_equal ? 1 : 0;
+    }
+    BOOST_TEST_MESSAGE("figure: Community IDs, " << count << " of them, equal in " << agree << " of 375 captures");
+}
+
+// What Zeek's own tests expect of these captures, as `zeek.json` of each has it.
+BOOST_AUTO_TEST_CASE(states_and_histories_of_zeek, *files::has_traces()) {
+    using lines = std::map<std::string, std::string>;
+    std::map<std::string, lines> const expected{
+        {"dns/zeek_wikipedia.pcap",
+         {{"141.142.220.118:35634 > 208.80.152.2:80", "OTH DdA"},
+          {"141.142.220.118:48649 > 208.80.152.118:80", "S1 ShADad"},
+          {"141.142.220.118:49996 > 208.80.152.3:80", "S1 ShADad"},
+          {"141.142.220.118:35642 > 208.80.152.2:80", "S1 ShADad"},
+          {"141.142.220.235:6705 > 173.192.163.128:80", "OTH ^h"},
+          {"141.142.220.118:43927 > 141.142.2.2:53", "SF Dd"},
+          {"141.142.220.118:55092 > 141.142.2.2:53", "SF Dd"},
+          {"141.142.220.226:137 > 141.142.220.255:137", "S0 D"}}},
+        {"http/zeek_get.pcap", {{"141.142.228.5:59856 > 192.150.187.43:80", "SF ShADadFf"}}},
+        {"http/zeek_content-length-overflow.pcap", {{"10.0.0.1:54321 > 10.0.0.2:80", "SF ShADadfF"}}},
+        {"http/zeek_variant-01-chunk_2pow64_overflow.pcap", {{"192.168.1.100:40001 > 192.168.1.200:80", "SF ShADaFf"}}},
+        {"tcp/zeek_m57-long-49600-80.pcap", {{"192.168.1.105:49600 > 65.54.95.185:80", "RSTO ShADTadttfR"}}},
+        {"udp/zeek_udp-broadcast.pcap", {{"192.168.1.1:40190 > 255.255.255.255:7437", "S0 D"}}},
+    };
+    std::size_t count = 0;
+    for (auto const& [file, want] : expected) {
+        flow::tracker tracker{flow::five_tuple{}};
+        lines got;
+        for (auto const& e : track_file(tracker, files::traces_folder() / file))
+            if (e.kind == flow::event_kind::ended) {
+                std::ostringstream key;
+                std::ostringstream value;
+                print(key, e.key, e.orientation);
+                value << e.stats.state << ' ' << e.stats.history;
+                got[key.str().substr(key.str().find(' ') + 1)] = value.str();
+            }
+        for (auto const& [key, value] : want) {
+            BOOST_TEST_CONTEXT(file << ", " << key) { BOOST_TEST(got[key] == value); }
+            ++count;
+        }
+    }
+    BOOST_TEST_MESSAGE("figure: connection states and histories of Zeek, " << count << " of them, equal");
 }

@@ -1,4 +1,5 @@
 #include "decode/craft.hpp"
+#include <netring_asio/flow/detail/history_log.hpp>
 #include <netring_asio/flow/event_batch.hpp>
 #include <netring_asio/flow/tracker.hpp>
 
@@ -118,7 +119,7 @@ BOOST_AUTO_TEST_CASE(a_connection_from_syn_to_fin) {
     std::ostringstream line;
     line << e;
     BOOST_TEST(line.str() == "2023-11-14 22:13:20.050000 ended (fin) tcp 10.0.0.9:40000 > 10.0.0.2:80"
-                             "  -> 5 packets 300 bytes <- 3 packets 862 bytes  0.050 s");
+                             "  -> 5 packets 300 bytes <- 3 packets 862 bytes  0.050 s  SF ShADdFf");
 }
 
 BOOST_AUTO_TEST_CASE(stragglers_make_no_new_flow) {
@@ -133,6 +134,183 @@ BOOST_AUTO_TEST_CASE(stragglers_make_no_new_flow) {
     BOOST_TEST(r.events[3].stats.forward.packets == 2u);
     BOOST_TEST(r.events[3].flow_id == r.events[0].flow_id);
     BOOST_TEST(r.tracker.statistics().flows == 1u);
+}
+
+namespace {
+
+/// A packet of a connection: who sends it, what it carries.
+struct step {
+    bool from_client;
+    unsigned flags;
+    std::uint32_t sequence;
+    std::uint32_t acknowledgment = 0;
+    std::size_t payload = 0;
+};
+
+struct course {
+    char const* name;
+    std::vector<step> steps;
+    flow::connection_state state;
+    char const* history;
+    end_reason reason = end_reason::flushed;
+};
+
+} // namespace
+
+BOOST_AUTO_TEST_CASE(how_connections_go_in_zeeks_words) {
+    using enum flow::connection_state;
+    step const s{true, syn, 100};
+    step const h{false, syn | ack, 500, 101};
+    step const a{true, ack, 101, 501};
+    std::vector<course> const courses{
+        {"unanswered", {s, s}, s0, "S"},
+        {"established", {s, h, a}, s1, "ShA"},
+        {"refused", {s, {false, rst | ack, 0, 101}}, rej, "Sr", end_reason::rst},
+        {"reset that refuses another attempt", {s, {false, rst | ack, 0, 90}}, s0, "Sr"},
+        {"given up", {s, {true, rst, 101}}, rstos0, "SR", end_reason::rst},
+        {"closed by both",
+         {s,
+          h,
+          a,
+          {true, ack, 101, 501, 9},
+          {false, ack, 501, 110},
+          {false, ack, 501, 110, 9},
+          {true, ack, 110, 510},
+          {true, fin | ack, 110, 510},
+          {false, fin | ack, 510, 111},
+          {true, ack, 111, 511}},
+         sf,
+         "ShADadFf",
+         end_reason::fin},
+        {"half closed by the client", {s, h, a, {true, fin | ack, 101, 501}, {false, ack, 501, 102, 9}}, s2, "ShAFd"},
+        {"half closed by the server", {s, h, a, {false, fin | ack, 501, 101}, {true, ack, 101, 502, 9}}, s3, "ShAfD"},
+        {"reset by the client", {s, h, a, {true, rst, 101}}, rsto, "ShAR", end_reason::rst},
+        {"reset by the server", {s, h, a, {false, rst, 501}}, rstr, "ShAr", end_reason::rst},
+        {"reset by the server behind its FIN",
+         {s, h, a, {false, fin | ack, 501, 101}, {false, rst, 502}},
+         rstr,
+         "ShAfr",
+         end_reason::rst},
+        {"stealthy", {s, {true, fin, 101}}, sh, "SF"},
+        {"an answer alone", {h}, oth, "^h"},
+        {"an answer and its end", {h, {false, fin | ack, 501, 101}}, shr, "^hf"},
+        {"an answer that is reset", {h, {false, rst, 501}}, rstrh, "^hr", end_reason::rst},
+        {"picked up", {{true, ack, 150, 550, 5}, {false, ack, 550, 155, 5}, {false, ack, 555, 155}}, oth, "Dda"},
+        {"picked up at the end",
+         {{true, fin | ack, 150, 550}, {false, fin | ack, 550, 151}, {true, ack, 151, 551}},
+         sf,
+         "FfA",
+         end_reason::fin},
+        {"simultaneous open",
+         {s, {false, syn, 500}, {true, syn | ack, 100, 501}, {false, syn | ack, 500, 101}},
+         s1,
+         "SsHh"},
+        {"answer before the attempt", {h, s, a}, s1, "^hSA"},
+        {"data before the attempt", {{false, ack, 501, 101, 5}, s, h, a}, s1, "D^ShA"},
+        {"data before the answer", {{false, ack, 501, 101, 5}, h, a}, s1, "D^hA"},
+        {"a flag too many", {{true, syn | fin, 100}, {true, fin | rst, 101}}, oth, "QI", end_reason::rst},
+    };
+    for (auto const& c : courses) {
+        BOOST_TEST_CONTEXT(c.name) {
+            traffic t;
+            std::chrono::nanoseconds at{};
+            for (auto const& p : c.steps)
+                t.tcp(at += 1ms, p.from_client, p.flags, p.sequence, p.acknowledgment, p.payload);
+            run r{t};
+            while (r.tracker.flush(r.events)) {
+            }
+            BOOST_REQUIRE(!r.events.empty());
+            auto const& e = r.events.back();
+            BOOST_TEST(e.stats.state == c.state);
+            BOOST_TEST(e.stats.history.str() == c.history);
+            BOOST_TEST(e.reason == c.reason);
+            BOOST_TEST(e.initiator().port == 40000);
+            BOOST_TEST(e.stats.packets() == c.steps.size());
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_history_has_room_for_what_comes_last) {
+    flow::detail::history_log log;
+    for (std::uint32_t i = 1; i != 2'000'000; ++i)
+        for (char const letter : {'T', 'W', 'G'})
+            log.note_scaled(i % 2, letter, i);
+    log.flip();
+    for (unsigned bit = 1; bit != 256; bit *= 2) {
+        log.note(0, static_cast<std::uint8_t>(bit));
+        log.note(1, static_cast<std::uint8_t>(bit));
+    }
+    auto const text = log.text().str();
+    BOOST_TEST(text.size() == flow::history::capacity);
+    BOOST_TEST(text.ends_with("^SsHhAaDdFfRrIiQq"));
+}
+
+BOOST_AUTO_TEST_CASE(facts_of_a_handshake) {
+    auto const with_options = [](bool from_client, unsigned flags, std::uint32_t sequence, std::uint32_t acknowledgment,
+                                 std::initializer_list<unsigned> options) {
+        auto frame = test::craft{}.put(options);
+        if (from_client)
+            frame.tcp(40000, 80, flags, sequence, acknowledgment);
+        else
+            frame.tcp(80, 40000, flags, sequence, acknowledgment);
+        frame.bytes()[12] = static_cast<std::uint8_t>((20 + options.size()) / 4 << 4);
+        if (from_client)
+            frame.ipv4("10.0.0.9", "10.0.0.2", 6);
+        else
+            frame.ipv4("10.0.0.2", "10.0.0.9", 6);
+        return frame.ethernet(0x0800);
+    };
+    traffic t;
+    t.add(0s, with_options(true, syn, 100, 0, {2, 4, 5, 180, 1, 3, 3, 7}));
+    t.add(20ms, with_options(false, syn | ack, 500, 101, {1, 1, 3, 3, 20, 0, 9, 9}));
+    t.tcp(23ms, true, ack, 101, 501);
+    run r{t};
+    BOOST_REQUIRE(r.events.size() == 2u);
+    auto const& stats = r.events[1].stats;
+    BOOST_TEST(stats.forward.initial_sequence.value() == 100u);
+    BOOST_TEST(stats.reverse.initial_sequence.value() == 500u);
+    BOOST_TEST(stats.forward.maximum_segment_size.value() == 1460u);
+    BOOST_TEST(!stats.reverse.maximum_segment_size.has_value());
+    BOOST_TEST(int{stats.forward.window_scale.value()} == 7);
+    BOOST_TEST(int{stats.reverse.window_scale.value()} == 14); // RFC 7323, 2.3
+    BOOST_TEST((stats.responder_round_trip.value() == 20ms));
+    BOOST_TEST((stats.initiator_round_trip.value() == 3ms));
+    BOOST_TEST((stats.round_trip().value() == 23ms));
+}
+
+BOOST_AUTO_TEST_CASE(a_repeated_attempt_has_no_round_trip) {
+    traffic t;
+    t.tcp(0s, true, syn, 100);
+    t.tcp(1s, true, syn, 100);
+    t.tcp(1001ms, false, syn | ack, 500, 101);
+    t.tcp(1002ms, true, ack, 101, 501);
+    run r{t};
+    BOOST_TEST(!r.events.back().stats.round_trip().has_value());
+    BOOST_TEST(r.events.back().stats.forward.retransmitted == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(what_comes_late_again_or_never) {
+    traffic t;
+    t.handshake(0s);
+    t.tcp(1s, true, ack, 101, 501, 100);
+    t.tcp(2s, true, ack, 301, 501, 100); // 100 bytes before it are missing
+    t.tcp(3s, true, ack, 101, 501, 100); // again
+    t.tcp(4s, true, ack, 201, 501, 100); // late
+    t.tcp(5s, true, ack, 201, 501, 100); // again
+    t.tcp(6s, true, ack, 400, 501, 1);   // a keep-alive
+    t.tcp(7s, true, ack, 501, 501, 100); // another 100 are missing
+    t.tcp(8s, false, ack, 501, 601);     // and acknowledged
+    t.tcp(9s, false, ack, 501, 601);
+    t.frames.back().bytes()[14 + 20 + 14] = t.frames.back().bytes()[14 + 20 + 15] = 0; // window
+    run r{t};
+    r.tracker.flush(r.events);
+    auto const& stats = r.events.back().stats;
+    BOOST_TEST(stats.forward.retransmitted == 2u);
+    BOOST_TEST(stats.forward.out_of_order == 1u);
+    BOOST_TEST(stats.forward.missed_bytes == 100u);
+    BOOST_TEST(stats.reverse.zero_windows == 1u);
+    BOOST_TEST(stats.reverse.retransmitted + stats.reverse.out_of_order + stats.reverse.missed_bytes == 0u);
+    BOOST_TEST(stats.history.str() == "ShADTaGw");
 }
 
 BOOST_AUTO_TEST_CASE(a_new_syn_ends_the_old_connection) {
@@ -156,11 +334,18 @@ BOOST_AUTO_TEST_CASE(who_answers_an_unseen_syn_is_the_responder) {
 }
 
 BOOST_AUTO_TEST_CASE(a_reset_outside_the_window_is_ignored) {
-    traffic t;
-    t.handshake(0s);
-    t.tcp(1s, false, rst, 501 + 0x7000'0000);
-    run r{t};
-    check(r.kinds(), {"started", "established"});
+    for (auto const& [sequence, is_accepted] : {std::pair{501 + 0x7000'0000U, false},
+                                                {501 + 0x10001U, false},
+                                                {501 + 0xffffU, true},
+                                                {501U, true},
+                                                {500U, true},
+                                                {499U, false}}) {
+        traffic t;
+        t.handshake(0s);
+        t.tcp(1s, false, rst, sequence);
+        run r{t};
+        BOOST_TEST(r.kinds().size() == (is_accepted ? 3u : 2u));
+    }
 }
 
 BOOST_AUTO_TEST_CASE(idle_timeouts_by_protocol) {

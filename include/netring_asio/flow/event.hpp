@@ -1,10 +1,13 @@
 #pragma once
 
 #include <netring_asio/flow/key.hpp>
+#include <netring_asio/flow/lifecycle.hpp>
 #include <netring_asio/packet/packet_view.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <iosfwd>
+#include <optional>
 
 namespace netring_asio::flow {
 
@@ -34,18 +37,44 @@ struct direction_stats {
     std::uint64_t wire_bytes = 0;    ///< frames as they were on the wire
     std::uint64_t ip_bytes = 0;      ///< IP headers and what they carry
     std::uint64_t payload_bytes = 0; ///< what the transport headers carry
+
+    // Of TCP; 0 for all else.
+    std::uint64_t retransmitted = 0; ///< packets with nothing new in them; a keep-alive is none
+    std::uint64_t out_of_order = 0;  ///< packets that came behind later ones
+    std::uint64_t missed_bytes = 0;  ///< payload that was passed over and did not come late either
+    std::uint64_t zero_windows = 0;  ///< packets that closed the window
     std::uint8_t tcp_flags = 0;      ///< union of all flags seen
+
+    // From its SYN, where that was seen and says so.
+    std::optional<std::uint32_t> initial_sequence;
+    std::optional<std::uint16_t> maximum_segment_size;
+    std::optional<std::uint8_t> window_scale;
 };
 
 /// What a flow carried. `forward` goes from the initiator: who sent the SYN, or else the first packet seen.
+///
+/// Where a flow is cut into parts, times and counters are those of one part, the rest is that of the flow until then.
 struct flow_stats {
     timestamp first_time{}; ///< stamp of the first packet
     timestamp last_time{};  ///< stamp of the last packet
     direction_stats forward;
     direction_stats reverse;
+    connection_state state = connection_state::oth;
+    flow::history history;
+
+    /// From the SYN to the answer: how far away the responder is. Not known where one of them was repeated.
+    std::optional<std::chrono::nanoseconds> responder_round_trip;
+    /// From that answer to its acknowledgment: how far away the initiator is.
+    std::optional<std::chrono::nanoseconds> initiator_round_trip;
 
     std::uint64_t packets() const noexcept { return forward.packets + reverse.packets; }
     std::uint64_t wire_bytes() const noexcept { return forward.wire_bytes + reverse.wire_bytes; }
+    /// Of the handshake, between both ends, wherever between them this was captured.
+    std::optional<std::chrono::nanoseconds> round_trip() const noexcept {
+        if (!responder_round_trip || !initiator_round_trip)
+            return std::nullopt;
+        return *responder_round_trip + *initiator_round_trip;
+    }
 };
 
 /// Something that happened to a flow, with what is known of the flow then. A plain value.
@@ -53,7 +82,9 @@ template <class Key>
 struct basic_event {
     event_kind kind = event_kind::started;
     end_reason reason = end_reason::none;
-    flow::orientation orientation = orientation::a_to_b; ///< from the initiator to the responder
+    /// From the initiator to the responder. It may turn once, when a handshake shows up behind what it led to; the
+    /// history has a ^ then.
+    flow::orientation orientation = orientation::a_to_b;
     Key key{};
     std::uint64_t flow_id = 0; ///< unique within one tracker; the parts of a flow that was cut share it
     timestamp time{};          ///< packet time when it happened

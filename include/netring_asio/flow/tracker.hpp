@@ -2,10 +2,12 @@
 
 #include <netring_asio/decode/decoder.hpp>
 #include <netring_asio/decode/defragmenter.hpp>
+#include <netring_asio/flow/detail/free_list.hpp>
 #include <netring_asio/flow/detail/hash_bytes.hpp>
 #include <netring_asio/flow/detail/hash_index.hpp>
 #include <netring_asio/flow/detail/record_slab.hpp>
 #include <netring_asio/flow/detail/tcp_connection.hpp>
+#include <netring_asio/flow/detail/tcp_troubles.hpp>
 #include <netring_asio/flow/detail/timer_wheel.hpp>
 #include <netring_asio/flow/event.hpp>
 #include <netring_asio/flow/packet_clock.hpp>
@@ -46,8 +48,9 @@ public:
     struct flow {
         std::uint64_t id; ///< as `basic_event::flow_id`
         Key const& key;
-        bool from_initiator;
-        bool ended; ///< the packet is a straggler
+        netring_asio::flow::orientation orientation; ///< of the packet, which never turns
+        bool from_initiator;                         ///< as known so far, see `basic_event::orientation`
+        bool ended;                                  ///< the packet is a straggler
     };
 
     /// A packet, or a datagram put together from fragments; its bytes are valid during the call. It is called after the
@@ -138,11 +141,17 @@ private:
     std::uint32_t create(found_key const& found, std::uint32_t hash, decode::headers const& packet, timestamp now,
                          event_list& events);
     void end(std::uint32_t at, end_reason reason, timestamp now, event_list& events);
+    void progress_tcp(std::uint32_t at, std::size_t side, decode::headers const& packet, timestamp now,
+                      event_list& events);
+    void flip(record& r) noexcept;
     void remember(std::uint32_t at, end_reason reason, timestamp now, event_list& events);
     void remove(std::uint32_t at, timestamp now, event_list& events);
     void expire(timestamp now, event_list& events);
     void evict(timestamp now, event_list& events);
     void tell(event_kind kind, end_reason reason, record const& r, timestamp now, event_list& events);
+    flow_stats describe(record const& r) const noexcept;
+    void clear_counters(record& r) noexcept;
+    bool is_udp(record const& r) const noexcept;
     void classify(std::uint32_t at, record& r) noexcept;
     void link_timer(std::uint32_t at, record& r) noexcept;
     timestamp idle_deadline(record const& r) const noexcept;
@@ -159,6 +168,7 @@ private:
     std::uint64_t seed_;
     detail::hash_index index_;
     detail::record_slab<record> records_;
+    detail::free_list<detail::tcp_troubles> troubles_;
     detail::timer_wheel wheel_;
     packet_observer<key_type>* observer_ = nullptr;
     std::uint64_t next_id_ = 1;

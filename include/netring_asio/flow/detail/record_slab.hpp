@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/flow/detail/history_log.hpp>
 #include <netring_asio/flow/detail/lazy_array.hpp>
 #include <netring_asio/flow/detail/tcp_connection.hpp>
 #include <netring_asio/flow/detail/timer_wheel.hpp>
@@ -16,11 +17,20 @@ namespace netring_asio::flow::detail {
 enum class eviction_class : std::uint8_t { ended, unanswered, one_sided, answered };
 inline constexpr std::size_t eviction_classes = 4;
 
-/// One flow in the table.
+/// What one direction of a flow carried, as it is kept.
+struct counters {
+    std::uint64_t packets;
+    std::uint64_t wire_bytes;
+    std::uint64_t ip_bytes;
+    std::uint64_t payload_bytes;
+};
+
+/// One flow in the table. What every packet touches comes first.
 template <class Key>
 struct record {
+    static constexpr std::uint32_t none = 0xffffffff;
+
     Key key;
-    std::uint32_t hash;
     flow::orientation orientation; // of the initiator
     eviction_class rank;
     bool live;    // in the table
@@ -28,15 +38,23 @@ struct record {
     bool resumed; // cut by the active timeout; not told again before its next packet
     bool is_tcp;
     bool established;
-    timestamp last_seen; // packet time, not the packet's own stamp
-    timestamp begun;     // packet time when this part began
-    flow_stats stats;
+    std::uint32_t troubles = none; // of TCP, if there are any
+    timestamp last_seen;           // packet time, not the packet's own stamp
+    timestamp last_time;
+    std::array<counters, 2> sides; // of the initiator, and of the responder
     tcp_connection tcp;
+    history_log history;
+
+    timestamp first_time;
+    timestamp begun; // packet time when this part began
     std::uint64_t id;
     timestamp queued; // when it joined the end of its class
+    std::uint32_t hash;
     std::uint32_t newer;
     std::uint32_t older;
     timer_wheel::links timer;
+
+    std::uint64_t packets() const noexcept { return sides[0].packets + sides[1].packets; }
 };
 
 /// Records by number, and a list of each eviction class, oldest first.

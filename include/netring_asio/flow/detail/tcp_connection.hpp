@@ -1,11 +1,13 @@
 #pragma once
 
 #include <netring_asio/decode/headers.hpp>
+#include <netring_asio/flow/detail/history_log.hpp>
+#include <netring_asio/flow/event.hpp>
+#include <netring_asio/flow/lifecycle.hpp>
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <utility>
 
 namespace netring_asio::flow::detail {
 
@@ -19,11 +21,24 @@ class tcp_connection {
 public:
     enum class outcome : std::uint8_t { none, established, closed, reset };
 
+    /// What a packet was, besides one step of the connection.
+    struct report {
+        tcp_connection::outcome outcome = outcome::none;
+        bool repeated = false;     // it took up only sequence numbers that were seen, or passed over, before
+        bool zero_window = false;  // one that matters
+        bool acknowledges = false; // it says what the other side has
+        std::uint32_t skipped = 0; // bytes between what was seen before and this packet
+    };
+
     /// A connection attempt that cannot belong to what was seen so far: a new connection on the same ports.
     bool is_new_attempt(decode::headers const& packet, std::size_t side) const noexcept;
 
-    /// Takes one packet of `side` in.
-    outcome update(decode::headers const& packet, std::size_t side) noexcept;
+    /// The packet, of `side`, shows that the sides are the other way round; call `flip` before `update` then.
+    bool is_reversed(decode::headers const& packet, std::size_t side) const noexcept;
+    void flip() noexcept;
+
+    /// Takes one packet of `side` in; `begun` is the stamp of the flow's first packet.
+    report update(decode::headers const& packet, std::size_t side, timestamp begun, history_log& history) noexcept;
 
     /// Nobody answered the initiator, and nothing shows that somebody did unseen.
     bool unanswered() const noexcept { return sides_[0].state == state::syn_sent && sides_[1].state == state::silent; }
@@ -31,8 +46,10 @@ public:
     bool closing() const noexcept { return sides_[0].fin && sides_[1].fin; }
     bool established() const noexcept { return established_; }
 
-    /// What was taken for the responder turned out to be the initiator.
-    void swap_sides() noexcept { std::swap(sides_[0], sides_[1]); }
+    connection_state zeek_state(history_log const& history) const noexcept;
+
+    /// Writes the facts of both sides and of the handshake.
+    void describe(flow_stats& stats) const noexcept;
 
 private:
     enum class state : std::uint8_t {
@@ -42,19 +59,33 @@ private:
         syn_ack_sent, // SYN and ACK
         open,         // acknowledged the other's SYN
     };
+    // As Zeek has it: its state names are made of these.
+    enum class endpoint : std::uint8_t { inactive, partial, syn_sent, syn_ack_sent, established, closed, reset };
+
     struct side_state {
         std::uint32_t initial = 0;      // its SYN, or what it sent first
         std::uint32_t next = 0;         // one past the highest sequence number it sent
         std::uint32_t acknowledged = 0; // the highest number it acknowledged
-        std::uint32_t fin_end = 0;      // one past its FIN
-        detail::tcp_connection::state state = state::silent;
-        bool fin = false;
-        bool has_acknowledged = false;
+        std::uint16_t window = 0;       // as it last said, unscaled
+        std::uint16_t segment_size = 0; // of its SYN; 0 if it named none
+        std::uint8_t window_shift = 0;  // of its SYN, plus 1; 0 if it named none
+        std::uint8_t tcp_flags = 0;
+        tcp_connection::state state : 3 = state::silent;
+        tcp_connection::endpoint endpoint : 3 = endpoint::inactive;
+        std::uint8_t fin : 1 = 0;
+        std::uint8_t has_acknowledged : 1 = 0;
+        std::uint8_t has_initial : 1 = 0; // its SYN was seen
+        std::uint8_t syn_repeated : 1 = 0;
     };
 
     bool is_plausible_reset(decode::headers const& packet, side_state const& from, side_state const& to) const noexcept;
+    std::uint64_t window_of(side_state const& receiver, side_state const& sender) const noexcept;
+    void take_syn(decode::headers const& packet, std::size_t side, timestamp begun) noexcept;
+    void advance_endpoint(std::uint8_t flags, std::size_t side, bool has_payload) noexcept;
 
     std::array<side_state, 2> sides_{};
+    // From the SYN to the answer and from that to its acknowledgment, in 16 ns; 0 if not known.
+    std::array<std::uint32_t, 2> round_trips_{};
     bool established_ = false;
 };
 

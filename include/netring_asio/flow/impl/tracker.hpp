@@ -36,7 +36,8 @@ tracker<Extractor>::tracker(Extractor extract, tracker_options const& options)
     , defragmenter_{options.defragmenting()}
     , clock_{options.max_clock_jump(), options.max_live_clock_jump()}
     , seed_{(static_cast<std::uint64_t>(std::random_device{}()) << 32) | std::random_device{}()}
-    , records_{std::clamp<std::size_t>(options.max_flows(), 1, std::size_t{1} << 31)} {}
+    , records_{std::clamp<std::size_t>(options.max_flows(), 1, std::size_t{1} << 31)}
+    , troubles_{std::clamp<std::size_t>(options.max_flows(), 1, std::size_t{1} << 31)} {}
 
 template <extractor Extractor>
 template <std::ranges::input_range Packets>
@@ -189,7 +190,9 @@ std::uint32_t tracker<Extractor>::flow_of(found_key const& found, std::uint32_t 
             tell(event_kind::ended, end_reason::reused, records_[at], now, events);
         remove(at, now, events);
         at = none;
-    }
+    } else if (at != none && h.has_tcp &&
+               records_[at].tcp.is_reversed(h, found.orientation == records_[at].orientation ? 0 : 1))
+        flip(records_[at]);
     if (at == none)
         at = create(found, hash, h, now, events);
     if (doubting_ && doubted_.size() < group_size)
@@ -202,15 +205,17 @@ void tracker<Extractor>::count(record& r, std::size_t side, share const& add, ti
     if (r.resumed) {
         r.resumed = false;
         r.begun = now;
-        r.stats.first_time = add.first_time;
+        r.first_time = add.first_time;
         tell(event_kind::started, end_reason::none, r, now, events);
         ++statistics_.started;
         ++statistics_.flows;
     }
-    if (r.stats.packets() == 0)
-        r.stats.first_time = add.first_time;
-    r.stats.last_time = add.last_time;
-    auto& d = side == 0 ? r.stats.forward : r.stats.reverse;
+    if (r.packets() == 0)
+        r.first_time = add.first_time;
+    r.last_time = add.last_time;
+    if (is_udp(r))
+        r.history.note(side, detail::seen::data);
+    auto& d = r.sides[side];
     d.packets += add.packets;
     d.wire_bytes += add.wire_bytes;
     d.ip_bytes += add.ip_bytes;
@@ -221,34 +226,64 @@ template <extractor Extractor>
 void tracker<Extractor>::progress(std::uint32_t at, std::size_t side, decode::headers const& h, timestamp now,
                                   event_list& events) {
     auto& r = records_[at];
-    (side == 0 ? r.stats.forward : r.stats.reverse).tcp_flags |= h.tcp_flags;
     if (observer_ != nullptr)
-        observer_->packet({r.id, r.key, side == 0, r.ended}, h, now);
+        observer_->packet({r.id, r.key, side == 0 ? r.orientation : opposite(r.orientation), side == 0, r.ended}, h,
+                          now);
+    if (!r.ended)
+        r.last_seen = now;
+    if (h.has_tcp)
+        return progress_tcp(at, side, h, now, events);
     if (r.ended)
         return;
-    r.last_seen = now;
-    if (h.has_tcp) {
-        r.is_tcp = true;
-        auto const was_closing = r.tcp.closing();
-        switch (r.tcp.update(h, side)) {
-        case detail::tcp_connection::outcome::none:
-            if (!was_closing && r.tcp.closing())
-                link_timer(at, r);
-            break;
-        case detail::tcp_connection::outcome::established:
-            r.established = true;
-            tell(event_kind::established, end_reason::none, r, now, events);
-            break;
-        case detail::tcp_connection::outcome::closed:
-            return remember(at, end_reason::fin, now, events);
-        case detail::tcp_connection::outcome::reset:
-            return remember(at, end_reason::rst, now, events);
-        }
-    } else if (!r.is_tcp && !r.established && side == 1) {
+    if (!r.is_tcp && !r.established && side == 1) {
         r.established = true;
         tell(event_kind::established, end_reason::none, r, now, events);
     }
     classify(at, r);
+}
+
+template <extractor Extractor>
+void tracker<Extractor>::progress_tcp(std::uint32_t at, std::size_t side, decode::headers const& h, timestamp now,
+                                      event_list& events) {
+    auto& r = records_[at];
+    r.is_tcp = true;
+    auto const was_closing = r.tcp.closing();
+    auto const report = r.tcp.update(h, side, r.first_time, r.history);
+    if (detail::tcp_troubles::has(report)) [[unlikely]] {
+        if (r.troubles == none)
+            r.troubles = troubles_.allocate();
+        troubles_[r.troubles].note(report, h, side, r.history);
+    }
+    if (r.troubles != none && report.acknowledges)
+        troubles_[r.troubles].acknowledged(side, h.acknowledgment, r.history);
+    if (r.ended)
+        return;
+    switch (report.outcome) {
+    case detail::tcp_connection::outcome::none:
+        if (!was_closing && r.tcp.closing())
+            link_timer(at, r);
+        break;
+    case detail::tcp_connection::outcome::established:
+        r.established = true;
+        tell(event_kind::established, end_reason::none, r, now, events);
+        break;
+    case detail::tcp_connection::outcome::closed:
+        return remember(at, end_reason::fin, now, events);
+    case detail::tcp_connection::outcome::reset:
+        return remember(at, end_reason::rst, now, events);
+    }
+    classify(at, r);
+}
+
+// The initiator turned out to be the other side.
+template <extractor Extractor>
+void tracker<Extractor>::flip(record& r) noexcept {
+    r.orientation = opposite(r.orientation);
+    std::swap(r.sides[0], r.sides[1]);
+    r.tcp.flip();
+    r.history.flip();
+    if (r.troubles != none)
+        troubles_[r.troubles].flip();
 }
 
 template <extractor Extractor>
@@ -266,9 +301,11 @@ std::uint32_t tracker<Extractor>::create(found_key const& found, std::uint32_t h
     // Who answers a SYN that was not seen is not who began.
     constexpr auto syn_ack = decode::tcp_flag::syn | decode::tcp_flag::ack;
     r.orientation = h.has_tcp && (h.tcp_flags & syn_ack) == syn_ack ? opposite(way) : way;
+    if (r.orientation != way)
+        r.history.flip();
     r.is_tcp = h.has_tcp;
     r.last_seen = r.begun = now;
-    r.stats.first_time = r.stats.last_time = h.time;
+    r.first_time = r.last_time = h.time;
     r.id = next_id_++;
     index_.insert(r.hash, at);
     records_.append(at, detail::eviction_class::one_sided, now);
@@ -281,11 +318,53 @@ std::uint32_t tracker<Extractor>::create(found_key const& found, std::uint32_t h
 
 template <extractor Extractor>
 void tracker<Extractor>::tell(event_kind kind, end_reason reason, record const& r, timestamp now, event_list& events) {
-    events.push_back({kind, reason, r.orientation, r.key, r.id, now, r.stats});
+    events.push_back({kind, reason, r.orientation, r.key, r.id, now, describe(r)});
     if (kind == event_kind::ended) {
         ++statistics_.ended;
         --statistics_.flows;
     }
+}
+
+template <extractor Extractor>
+flow_stats tracker<Extractor>::describe(record const& r) const noexcept {
+    flow_stats stats;
+    stats.first_time = r.first_time;
+    stats.last_time = r.last_time;
+    for (std::size_t i = 0; i != 2; ++i) {
+        auto& to = i == 0 ? stats.forward : stats.reverse;
+        to.packets = r.sides[i].packets;
+        to.wire_bytes = r.sides[i].wire_bytes;
+        to.ip_bytes = r.sides[i].ip_bytes;
+        to.payload_bytes = r.sides[i].payload_bytes;
+    }
+    stats.history = r.history.text();
+    if (r.is_tcp) {
+        stats.state = r.tcp.zeek_state(r.history);
+        r.tcp.describe(stats);
+        if (r.troubles != none)
+            troubles_[r.troubles].describe(stats);
+    } else if (is_udp(r)) {
+        bool const sent = r.history.of(0) != 0;
+        bool const answered = r.history.of(1) != 0;
+        stats.state = !answered ? connection_state::s0 : sent ? connection_state::sf : connection_state::shr;
+    }
+    return stats;
+}
+
+template <extractor Extractor>
+void tracker<Extractor>::clear_counters(record& r) noexcept {
+    r.sides = {};
+    r.first_time = r.last_time = {};
+    if (r.troubles != none)
+        troubles_[r.troubles].clear_counters();
+}
+
+template <extractor Extractor>
+bool tracker<Extractor>::is_udp([[maybe_unused]] record const& r) const noexcept {
+    if constexpr (requires { r.key.protocol; })
+        return r.key.protocol == decode::protocol::udp;
+    else
+        return false;
 }
 
 // The end of whatever the timer or the input's end found.
@@ -295,7 +374,7 @@ void tracker<Extractor>::end(std::uint32_t at, end_reason reason, timestamp now,
     if (!r.ended && !r.resumed) {
         if (reason == end_reason::idle && now < idle_deadline(r)) {
             tell(event_kind::ended, end_reason::active_timeout, r, now, events);
-            r.stats = {};
+            clear_counters(r);
             r.resumed = true;
             r.begun = now;
             link_timer(at, r);
@@ -315,7 +394,7 @@ void tracker<Extractor>::remember(std::uint32_t at, end_reason reason, timestamp
     tell(event_kind::ended, reason, r, now, events);
     r.ended = true;
     ++statistics_.remembered;
-    r.stats = {};
+    clear_counters(r);
     link_timer(at, r);
     classify(at, r);
 }
@@ -324,13 +403,15 @@ template <extractor Extractor>
 void tracker<Extractor>::remove(std::uint32_t at, timestamp now, event_list& events) {
     auto& r = records_[at];
     if (r.ended) {
-        if (r.stats.packets() != 0)
+        if (r.packets() != 0)
             tell(event_kind::late, end_reason::none, r, now, events);
         --statistics_.remembered;
     }
     if (observer_ != nullptr)
         observer_->forget(r.id);
     r.live = false;
+    if (r.troubles != none)
+        troubles_.free(r.troubles);
     index_.erase(r.hash, at);
     wheel_.unlink(at, [this](std::uint32_t n) -> auto& { return records_[n].timer; });
     records_.unlink(at);
@@ -345,9 +426,8 @@ timestamp tracker<Extractor>::idle_deadline(record const& r) const noexcept {
         return r.last_seen + (r.tcp.unanswered() ? options_.unanswered_timeout()
                               : r.tcp.closing()  ? options_.linger()
                                                  : options_.tcp_timeout());
-    if constexpr (requires { r.key.protocol; })
-        if (r.key.protocol == decode::protocol::udp)
-            return r.last_seen + options_.udp_timeout();
+    if (is_udp(r))
+        return r.last_seen + options_.udp_timeout();
     return r.last_seen + options_.other_timeout();
 }
 
@@ -368,10 +448,10 @@ void tracker<Extractor>::link_timer(std::uint32_t at, record& r) noexcept {
 template <extractor Extractor>
 void tracker<Extractor>::classify(std::uint32_t at, record& r) noexcept {
     using detail::eviction_class;
-    auto const rank = r.ended                                                        ? eviction_class::ended
-                      : r.is_tcp && r.tcp.unanswered()                               ? eviction_class::unanswered
-                      : r.stats.forward.packets == 0 || r.stats.reverse.packets == 0 ? eviction_class::one_sided
-                                                                                     : eviction_class::answered;
+    auto const rank = r.ended                                              ? eviction_class::ended
+                      : r.is_tcp && r.tcp.unanswered()                     ? eviction_class::unanswered
+                      : r.sides[0].packets == 0 || r.sides[1].packets == 0 ? eviction_class::one_sided
+                                                                           : eviction_class::answered;
     if (rank == r.rank)
         return;
     records_.unlink(at);
