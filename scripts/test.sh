@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# scripts/test.sh [--preset dev|release|asan|tsan|clang] [ctest option...]
+# scripts/test.sh [--preset dev|release|asan|tsan] [ctest option...]
 # Installs what is missing (as root), builds, runs every test. Tests make their traffic in network namespaces of their
 # own, which vanish with them; what was built stays in build/PRESET.
 source "$(dirname "$0")/common.sh"
@@ -10,8 +10,10 @@ if [ "${1-}" = --preset ]; then
     shift 2
 fi
 install_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
-[ "$preset" != clang ] || install_packages "${CLANG_PACKAGES[@]}"
-[ "$preset" != release ] || install_packages "${BENCH_PACKAGES[@]}"
+case $preset in
+asan | tsan) install_packages "${CLANG_PACKAGES[@]}" ;;
+release) install_packages "${BENCH_PACKAGES[@]}" ;;
+esac
 configure "$preset"
 build "$preset"
 
