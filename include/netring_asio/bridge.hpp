@@ -131,7 +131,8 @@ public:
     /// Completes with `void(error_code)`. Cancelled in any way it stops to receive, sends what has come until then, and
     /// completes with `net::error::operation_aborted`: after the block timeout twice and 10 ms where nothing is in the
     /// way, at the latest after `bridge_options::stop_limit` more; what could not be sent by then is counted as
-    /// abandoned. Nothing is received until the next run.
+    /// abandoned, and what the kernel has not taken from the sending ring goes with the next run. Nothing is received
+    /// until that.
     ///
     /// @par Errors
     /// `operation_aborted`, `error::not_open`, `operation_in_progress`; by the link-down policy `interface_down` and

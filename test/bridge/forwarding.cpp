@@ -58,7 +58,7 @@ double transfer(between const& hosts, std::string const& bytes, std::vector<std:
     auto server = hosts.there().start({"iperf3", "-s", "-1", "--forceflush"});
     if (!server.wait_for_output("Server listening", 10s))
         throw std::runtime_error{server.output()};
-    std::vector<std::string> command{"iperf3", "-c", "10.77.0.2", "-n", bytes, "-f", "m"};
+    std::vector<std::string> command{"timeout", "60", "iperf3", "-c", "10.77.0.2", "-n", bytes, "-f", "m"};
     command.insert(command.end(), more.begin(), more.end());
     auto const output = hosts.here().run(command);
     server.wait();
@@ -92,23 +92,61 @@ std::string tell(nr::bridge_direction_statistics const& direction) {
 
 namespace {
 
-void tcp_goes_through(std::uint64_t bytes, std::size_t download_megabytes) {
-    between const hosts;
+nr::bridge_statistics tcp_goes_through(between const& hosts, std::uint64_t bytes, std::size_t download_megabytes,
+                                       char const* how) {
     running_bridge bridge{hosts};
     auto const megabits = transfer(hosts, std::to_string(bytes));
     BOOST_TEST(download_is_equal(hosts, download_megabytes));
     bridge.stop();
     auto const statistics = bridge.statistics();
-    BOOST_TEST_MESSAGE("figure: " << bytes << " bytes by iperf3 at " << megabits << " Mbit/s; "
+    BOOST_TEST_MESSAGE("figure: " << how << ": " << bytes << " bytes by iperf3 at " << megabits << " Mbit/s, "
+                                  << download_megabytes << " MiB over HTTP with equal checksum; there "
                                   << tell(statistics.left_to_right) << "; back " << tell(statistics.right_to_left));
-    // Frames of 64 KiB went through whole.
+    // Frames of up to 64 KiB went through whole.
     BOOST_TEST(statistics.left_to_right.forwarded < bytes / 1448 / 4);
     BOOST_TEST(statistics.left_to_right.too_long == 0U);
+    BOOST_TEST(statistics.left_to_right.unsupported_offload == 0U);
+    return statistics;
+}
+
+void tcp_at_all_mtus(std::uint64_t bytes, std::size_t download_megabytes) {
+    tcp_goes_through(between{}, bytes, download_megabytes, "offloads of veth");
+    tcp_goes_through(between{9000, 1400}, bytes / 4, download_megabytes, "MTU 9000 and 1400");
+    tcp_goes_through(between{1280, 1500}, bytes / 4, download_megabytes, "MTU 1280 and 1500");
+}
+
+void tagged_tcp(std::uint64_t bytes, std::size_t download_megabytes) {
+    std::vector<lab::tag> const one{{0x8100, 3 << 13 | 5}};
+    std::vector<lab::tag> const two{{0x8100, 7}, {0x88a8, 9}};
+    for (auto const& [tags, how] : {std::pair{one, "802.1Q tag"}, std::pair{two, "802.1ad and 802.1Q tags"}}) {
+        // A tag of 802.1Q may go beyond the MTU, a second one not.
+        between const hosts{1500, 1400};
+        if (tags.size() == 2) {
+            hosts.here().run({"ip", "route", "replace", "10.77.0.0/24", "dev", "here0", "mtu", "1492"});
+            hosts.there().run({"ip", "route", "replace", "10.77.0.0/24", "dev", "there0", "mtu", "1392"});
+        }
+        lab::tagging const here{hosts.here(), tags};
+        lab::tagging const there{hosts.there(), tags};
+        tcp_goes_through(hosts, bytes, download_megabytes, how);
+    }
 }
 
 } // namespace
 
-BOOST_AUTO_TEST_CASE(tcp_with_the_offloads_of_veth) { tcp_goes_through(50'000'000, 16); }
-BOOST_AUTO_TEST_CASE(a_gigabyte_of_tcp, *boost::unit_test::disabled()) { tcp_goes_through(1'000'000'000, 256); }
+BOOST_AUTO_TEST_CASE(tcp) { tcp_at_all_mtus(50'000'000, 8); }
+BOOST_AUTO_TEST_CASE(tcp_with_tags, *lab::real_root()) { tagged_tcp(20'000'000, 8); }
+BOOST_AUTO_TEST_CASE(a_gigabyte_of_tcp, *boost::unit_test::disabled()) { tcp_at_all_mtus(1'000'000'000, 256); }
+BOOST_AUTO_TEST_CASE(a_gigabyte_of_tcp_with_tags, *boost::unit_test::disabled() * lab::real_root()) {
+    tagged_tcp(1'000'000'000, 256);
+}
+
+BOOST_AUTO_TEST_CASE(pings_too_long_for_the_other_side_are_dropped_and_counted) {
+    between const hosts{1500, 1400};
+    running_bridge bridge{hosts};
+    BOOST_TEST(answered(hosts.here(), {"-s", "1372", "-M", "do"}) == 20);
+    BOOST_TEST(answered(hosts.here(), {"-s", "1373", "-M", "do"}) == 0);
+    bridge.stop();
+    BOOST_TEST(bridge.statistics().left_to_right.too_long == 20U);
+}
 
 BOOST_AUTO_TEST_SUITE_END()

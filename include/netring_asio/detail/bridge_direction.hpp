@@ -155,15 +155,24 @@ private:
 
     void on_sent(error_code ec) {
         if (ec == boost::asio::error::operation_aborted) {
-            for (; at_ != std::default_sentinel; ++at_)
-                count(abandoned_);
-            batch_.reset();
+            give_up();
             last_ = finishing_ = true;
             return draining_ ? void() : end();
         }
         account(ec);
         ++at_;
         go_on();
+    }
+
+    /// Counts what is received and will not be sent.
+    void give_up() {
+        for (; at_ != std::default_sentinel; ++at_)
+            count(abandoned_);
+        while (source_.try_receive(batch_)) {
+            count(received_, batch_.size());
+            count(abandoned_, batch_.size());
+        }
+        batch_.reset();
     }
 
     bool accept(packet_view const& packet) {
