@@ -28,7 +28,7 @@ namespace po = boost::program_options;
 
 namespace {
 
-/// Prints events until the source ends, is cancelled, or has given as many as asked for.
+/// Prints events until the stream ends, or has given as many as asked for.
 template <class Flows>
 net::awaitable<void> watch(Flows& flows, std::uint64_t count) {
     nr::flow::event_batch events;
@@ -41,9 +41,9 @@ net::awaitable<void> watch(Flows& flows, std::uint64_t count) {
             --count;
         }
         std::cout.flush();
-        if (error == net::error::eof || error == net::error::operation_aborted)
+        if (error == net::error::eof)
             break;
-        if (error)
+        if (error && error != net::error::operation_aborted) // flows that were cut short are still to come
             throw nr::system_error{error};
     }
 }
@@ -54,7 +54,7 @@ void run(net::io_context& context, Source source, std::uint64_t count, double se
 
     auto const stop = [&flows](nr::error_code error, auto...) {
         if (!error)
-            flows.cancel();
+            flows.finish();
     };
     net::signal_set signals{context, SIGINT, SIGTERM};
     signals.async_wait(stop);

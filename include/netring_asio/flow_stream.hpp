@@ -74,6 +74,7 @@ public:
         state_->events = std::move(other.state_->events);
         state_->failure = other.state_->failure;
         state_->ended = other.state_->ended;
+        state_->finished = other.state_->finished;
         state_->last_look = other.state_->last_look;
         other.state_.reset();
     }
@@ -108,6 +109,13 @@ public:
     void close() {
         cancel();
         state_->source.close();
+    }
+
+    /// Closes the source for good and ends every flow: what is received next are their events, then `net::error::eof`.
+    /// An operation pending ends as if cancelled. Packets that the source still had are not tracked.
+    void finish() {
+        close();
+        state_->ended = state_->finished = true;
     }
 
     flow::tracker_statistics statistics() const noexcept { return state_->tracker.statistics(); }

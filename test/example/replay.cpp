@@ -44,7 +44,7 @@ struct run {
     run(std::uint64_t count, std::uint32_t gap)
         : record{wire.right, count, gap} {}
     lab::process start(std::vector<std::string> options) const {
-        options.insert(options.begin(), {REPLAY_PROGRAM, "--interface", "left", "--read", record.path.string()});
+        options.insert(options.begin(), {EXAMPLE, "--interface", "left", "--read", record.path.string()});
         return wire.left.start(std::move(options));
     }
     /// Runs it to its end and tells how long that took.
@@ -110,7 +110,7 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_sent_is_left_out_and_told) {
         folder / "mixed.pcap", classic.header() + classic.packet(0, 0, frame) +
                                    classic.packet(0, 0, std::string(3'000, 'x')) + classic.packet(0, 0, frame, 200) +
                                    classic.packet(0, 0, "short") + classic.packet(0, 0, frame));
-    auto program = wire.left.start({REPLAY_PROGRAM, "--interface", "left", "--read", file.string()});
+    auto program = wire.left.start({EXAMPLE, "--interface", "left", "--read", file.string()});
     BOOST_TEST(program.wait() == 0);
     auto const output = program.output();
     BOOST_TEST(output.find("2 packets, 200 bytes") != std::string::npos, output);
@@ -145,8 +145,7 @@ BOOST_AUTO_TEST_CASE(what_is_wrong_is_told) {
         BOOST_TEST(program.wait() == 1);
         BOOST_TEST(program.output().find(words) != std::string::npos, program.output());
     }
-    auto program =
-        run.wire.left.start({REPLAY_PROGRAM, "--interface", "nosuchdevice", "--read", run.record.path.string()});
+    auto program = run.wire.left.start({EXAMPLE, "--interface", "nosuchdevice", "--read", run.record.path.string()});
     BOOST_TEST(program.wait() == 1);
     BOOST_TEST(program.output().find("no such interface") != std::string::npos, program.output());
 }

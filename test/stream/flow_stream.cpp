@@ -241,6 +241,25 @@ BOOST_AUTO_TEST_CASE(an_idle_stream_expires_flows_by_itself) {
     BOOST_TEST(context.run_for(20ms) == 0u);
 }
 
+BOOST_AUTO_TEST_CASE(finishing_tells_the_end_of_every_flow) {
+    store->ends = false;
+    put(1, 10);
+    auto flows = make();
+    nr::flow::event_batch events;
+    BOOST_TEST(flows.try_receive(events));
+    std::optional<nr::error_code> pending;
+    flows.async_receive(events, [&](nr::error_code error, std::size_t) { pending = error; });
+    flows.finish();
+    context.run();
+    BOOST_TEST((pending && *pending == net::error::operation_aborted));
+    for (std::size_t const expected : {10U, 0U}) { // and the end comes again
+        context.restart();
+        auto result = net::co_spawn(context, count_ended(flows), net::use_future);
+        context.run();
+        BOOST_TEST(result.get() == expected);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(release_gives_the_source_back) {
     put(1, 1);
     auto flows = make();

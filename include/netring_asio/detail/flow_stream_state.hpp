@@ -59,7 +59,7 @@ struct flow_stream_state : std::enable_shared_from_this<flow_stream_state<Source
             if (!events.empty())
                 return true;
             if (ended) {
-                ended = tracker.flush(events);
+                ended = tracker.flush(events) || finished;
                 if (events.empty())
                     failure = boost::asio::error::eof;
                 return true;
@@ -153,10 +153,11 @@ struct flow_stream_state : std::enable_shared_from_this<flow_stream_state<Source
     std::uint64_t operations = 0;
     std::uint64_t waits = 0;
     bool receiving = false;
-    bool waiting = false; // for the source
-    bool expired = false; // the idle timer ended the wait
-    bool closed = false;  // the stream is gone, or has given its source away
-    bool ended = false;   // the source has, and flows may be left to flush
+    bool waiting = false;  // for the source
+    bool expired = false;  // the idle timer ended the wait
+    bool closed = false;   // the stream is gone, or has given its source away
+    bool ended = false;    // the source has, and flows may be left to flush
+    bool finished = false; // and nothing may follow
 };
 
 } // namespace netring_asio::detail
