@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Sums up what bench.receive measured: reads its JSON lines, prints a table, writes one JSON document.
+"""Sums up what a benchmark measured: reads its JSON lines, prints a table, writes one JSON document.
 
 Candidates are compared round by round, and the median of the ratios counts; "floor-again" is the floor once more and
 shows how far apart equal programs lie. With --check the exit status is 1 if an aim is missed, and 2 if the machine was
@@ -11,24 +11,74 @@ import sys
 from collections import defaultdict
 
 BUSY = 0.3  # seconds of CPU time of others, within one run, from which on its round does not count
-FLOOR, AGAIN, PCAP = "floor", "floor-again", "libpcap"
-OURS = ("capture-callback", "capture-coroutine")
+FLOOR, AGAIN = "floor", "floor-again"
 
 
-def aims():
-    """(setting, measure, compared with, largest ratio)"""
-    yield ("drain", None), "cpu_ns_per_packet", FLOOR, 1.05
-    yield ("paced", 500_000), "cpu_ns_per_packet", FLOOR, 1.10
-    yield ("paced", 500_000), "wakeups", FLOOR, 1.05
-    yield ("paced", 500_000), "cpu_ns_per_packet", PCAP, 0.75
-    yield ("paced", 0), "cpu_ns_per_packet", PCAP, 0.70
+class Receive:
+    """bench.receive: settings are a mode and a rate."""
+
+    OURS = ("capture-callback", "capture-coroutine")
+    ORDER = (FLOOR, AGAIN, "libpcap", *OURS)
+    BASES = (FLOOR, "libpcap")
+    WAKEUPS = True
+
+    @staticmethod
+    def aims():
+        """(setting, measure, compared with, largest ratio)"""
+        yield ("drain", None), "cpu_ns_per_packet", FLOOR, 1.05
+        yield ("paced", 500_000), "cpu_ns_per_packet", FLOOR, 1.10
+        yield ("paced", 500_000), "wakeups", FLOOR, 1.05
+        yield ("paced", 500_000), "cpu_ns_per_packet", "libpcap", 0.75
+        yield ("paced", 0), "cpu_ns_per_packet", "libpcap", 0.70
+
+    @staticmethod
+    def setting(run):
+        return run["mode"], run.get("rate")
+
+    @staticmethod
+    def title(setting):
+        mode, rate = setting
+        if mode == "drain":
+            return "full ring"
+        return f"{rate:,}/s".replace(",", " ") if rate else "full rate"
+
+    @staticmethod
+    def heading(begin):
+        return f"60-byte frames from {begin.get('generator', 'none')}"
 
 
-def title(setting):
-    mode, rate = setting
-    if mode == "drain":
-        return "full ring"
-    return f"{rate:,}/s".replace(",", " ") if rate else "full rate"
+class Transmit:
+    """bench.transmit: settings are a device, a frame length, and whether queueing disciplines are passed by."""
+
+    OURS = ("injector",)  # a reservation for each frame is one call more, and shown beside it
+    ORDER = (FLOOR, AGAIN, *OURS, "injector-reserve", "sendmmsg", "trafgen", "tcpreplay")
+    BASES = (FLOOR, "sendmmsg", "trafgen", "tcpreplay")
+    WAKEUPS = False
+
+    @staticmethod
+    def aims():
+        for length in 60, 1514:
+            setting = "sink", length, True
+            yield setting, "cpu_ns_per_packet", FLOOR, 1.05
+            yield setting, "cpu_ns_per_packet", "trafgen", 1.10
+            yield setting, "cpu_ns_per_packet", "sendmmsg", 0.85
+            yield setting, "cpu_ns_per_packet", "tcpreplay", 0.70
+
+    @staticmethod
+    def setting(run):
+        return run["device"], run["length"], run["bypass"]
+
+    @staticmethod
+    def title(setting):
+        device, length, bypass = setting
+        return f"{'ifb' if device == 'sink' else 'veth'} {length} B{'' if bypass else ' queued'}"
+
+    @staticmethod
+    def heading(begin):
+        return "Frames to a device that drops them (ifb) or to a peer (veth); queued: through the queueing discipline"
+
+
+SUBJECTS = {"receive": Receive, "transmit": Transmit}
 
 
 class Series:
@@ -55,13 +105,12 @@ class Series:
         return {"median": statistics.median(found), "min": min(found), "max": max(found)} if found else None
 
 
-def rows(series):
-    order = [FLOOR, AGAIN, PCAP, *OURS]
+def rows(subject, series):
     for setting, one in series.items():
-        for name in sorted(one.candidates(), key=order.index):
+        for name in sorted(one.candidates(), key=subject.ORDER.index):
             middle = lambda measure: statistics.median(one.values(name, measure) or [0])
             yield {
-                "setting": title(setting),
+                "setting": subject.title(setting),
                 "candidate": name,
                 "rounds": len(one.rounds),
                 "cpu_ns_per_packet": middle("cpu_ns_per_packet"),
@@ -69,52 +118,49 @@ def rows(series):
                 "sent_per_second": middle("sent_per_second"),
                 "dropped": middle("dropped"),
                 "foreign_seconds": middle("foreign_seconds"),
-                "to_floor": one.spread(name, FLOOR),
-                "to_libpcap": one.spread(name, PCAP),
+                **{f"to_{base}": one.spread(name, base) for base in subject.BASES if base in one.candidates()},
                 "wakeups_to_floor": one.spread(name, FLOOR, "wakeups"),
             }
 
 
-def print_table(table):
+def print_table(subject, table):
     def ratio(spread):
         return f"{spread['median']:.2f} [{spread['min']:.2f}..{spread['max']:.2f}]" if spread else "-"
 
-    head = ("setting", "candidate", "ns/packet", "wake-ups", "Mpackets/s", "to floor", "to libpcap", "foreign s")
-    form = "{:<12}{:<19}{:>10}{:>10}{:>12}  {:<19}{:<19}{:>9}"
-    print(form.format(*head))
+    wide, columns = max(len(row["setting"]) for row in table) + 2, ["ns/packet", "wake-ups", "Mpackets/s"]
+    if not subject.WAKEUPS:
+        columns.remove("wake-ups")
+    head = [f"{'setting':<{wide}}{'candidate':<19}", *(f"{column:>11}" for column in columns), "  "]
+    print("".join([*head, *(f"{'to ' + base:<19}" for base in subject.BASES), f"{'foreign s':>9}"]))
     last = None
     for row in table:
         if last not in (None, row["setting"]):
             print()
         last = row["setting"]
         paced = row["sent_per_second"] != 0
-        print(
-            form.format(
-                row["setting"],
-                row["candidate"],
-                f"{row['cpu_ns_per_packet']:.1f}",
-                f"{row['wakeups']:.0f}" if paced else "-",
-                f"{row['sent_per_second'] / 1e6:.2f}" if paced else "-",
-                ratio(row["to_floor"]),
-                ratio(row["to_libpcap"]),
-                f"{row['foreign_seconds']:.2f}",
-            )
-        )
+        cells = {
+            "ns/packet": f"{row['cpu_ns_per_packet']:.1f}",
+            "wake-ups": f"{row['wakeups']:.0f}" if paced else "-",
+            "Mpackets/s": f"{row['sent_per_second'] / 1e6:.2f}" if paced else "-",
+        }
+        line = [f"{row['setting']:<{wide}}{row['candidate']:<19}", *(f"{cells[column]:>11}" for column in columns), "  "]
+        line += [f"{ratio(row.get('to_' + base)):<19}" for base in subject.BASES]
+        print("".join([*line, f"{row['foreign_seconds']:>9.2f}"]))
 
 
-def judge(series):
-    for setting, measure, base, limit in aims():
+def judge(subject, series):
+    for setting, measure, base, limit in subject.aims():
         one = series.get(setting)
         if one is None:
             continue
-        for name in OURS:
+        for name in subject.OURS:
             # What equal programs differ by is no difference, but must not hide one either.
             noise = one.spread(AGAIN, FLOOR, measure)
             found = one.spread(name, base, measure)
             # On a quiet machine equal programs lie within half of what the aim allows.
             blurred = base == FLOOR and abs(noise["median"] - 1) > (limit - 1) / 2
             yield {
-                "aim": f"{title(setting)}: {measure.replace('_', ' ')} of {name} to {base}",
+                "aim": f"{subject.title(setting)}: {measure.replace('_', ' ')} of {name} to {base}",
                 "value": found["median"],
                 "limit": limit,
                 "met": found["median"] <= limit,
@@ -128,37 +174,38 @@ def main():
     parser.add_argument("--check", action="store_true", help="the exit status says whether the aims are met")
     arguments = parser.parse_args()
 
-    found, runs, generator = defaultdict(lambda: defaultdict(dict)), [], "none"
+    found, runs, begin = defaultdict(lambda: defaultdict(dict)), [], {}
     for line in sys.stdin:
         run = json.loads(line)
         if run["mode"] == "setting":
-            generator = run["generator"]
+            begin, subject = run, SUBJECTS[run["subject"]]
             continue
         runs.append(run)
-        found[(run["mode"], run.get("rate"))][run["round"]][run["candidate"]] = run
+        setting = subject.setting(run)
+        found[setting][run["round"]][run["candidate"]] = run
         if sys.stderr.isatty():
-            print(f"\r\033[K{run['mode']} round {run['round'] + 1}: {run['candidate']}", end="", file=sys.stderr)
+            print(f"\r\033[K{subject.title(setting)} round {run['round'] + 1}: {run['candidate']}", end="", file=sys.stderr)
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr)
     if not runs:
         sys.exit("Nothing was measured.")
 
     series = {setting: Series(rounds) for setting, rounds in found.items()}
-    table, aims_met = list(rows(series)), list(judge(series))
-    print(f"60-byte frames from {generator}; medians of the rounds\n")
-    print_table(table)
+    table, aims_met = list(rows(subject, series)), list(judge(subject, series))
+    print(f"{subject.heading(begin)}; medians of the rounds\n")
+    print_table(subject, table)
     print()
     for setting, one in series.items():
         if one.quiet != one.total:
             kept = "are left out" if one.quiet else "count all the same, there being no others"
-            print(f"{title(setting)}: {one.total - one.quiet} of {one.total} rounds were disturbed and {kept}")
+            print(f"{subject.title(setting)}: {one.total - one.quiet} of {one.total} rounds were disturbed and {kept}")
     for aim in aims_met:
         verdict = "met" if aim["met"] else "MISSED"
         doubt = "" if aim["conclusive"] else " (the machine was too busy to tell)"
         print(f"{verdict}: {aim['aim']}: {aim['value']:.2f}, at most {aim['limit']:.2f}{doubt}")
     if arguments.json:
         with open(arguments.json, "w") as file:
-            json.dump({"generator": generator, "results": table, "aims": aims_met, "runs": runs}, file, indent=1)
+            json.dump({**begin, "results": table, "aims": aims_met, "runs": runs}, file, indent=1)
     if arguments.check:
         missed = [aim for aim in aims_met if not aim["met"]]
         sys.exit(1 if any(a["conclusive"] for a in missed) else 2 if missed else 0)

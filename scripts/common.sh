@@ -7,7 +7,7 @@ BUILD_PACKAGES=(g++ cmake ninja-build pkg-config libboost1.81-dev libboost-test1
 TEST_PACKAGES=(iproute2 ethtool iperf3 curl iputils-ping tcpdump tshark tcpreplay netsniff-ng python3)
 DEMO_PACKAGES=(iproute2 iputils-ping util-linux python3 curl dnsmasq-base dnsutils)
 CLANG_PACKAGES=(clang-19 libclang-rt-19-dev clang-tidy-19 clang-format-19)
-BENCH_PACKAGES=(iproute2 libbpf-dev python3 valgrind)
+BENCH_PACKAGES=(iproute2 libbpf-dev netsniff-ng python3 tcpreplay valgrind)
 CONAN_PACKAGES=(python3-venv)
 
 say() { printf '%s\n' "$@"; }

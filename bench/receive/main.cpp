@@ -210,7 +210,8 @@ int main(int argc, char** argv) try {
         auto const& candidate = find_candidate(values["drain-once"].as<std::string>());
         return run_drain(lane, candidate, drain_packets) ? EXIT_SUCCESS : EXIT_FAILURE;
     }
-    std::cout << R"({"mode": "setting", "generator": ")" << lane.generator_name() << "\"}" << std::endl;
+    std::cout << R"({"mode": "setting", "subject": "receive", "generator": ")" << lane.generator_name() << "\"}"
+              << std::endl;
     drain(lane, drain_rounds, drain_packets);
     // Full rate has no duration: as many packets as two million a second would be.
     for (auto const rate : rates) {

@@ -53,6 +53,9 @@ inline void expect_all(lab::pattern_receiver& receiver, std::uint64_t count, std
     BOOST_TEST(found.repeated == 0U);
     BOOST_TEST(found.missing == 0U);
     BOOST_TEST(found.dropped == 0U);
+    BOOST_TEST_MESSAGE("figure: " << found.received << " of " << count << " frames arrived, " << found.damaged
+                                  << " damaged, " << found.repeated << " twice or out of order, " << found.missing
+                                  << " missing, " << found.dropped << " dropped by the receiver");
 }
 
 inline void expect_sent(tx_ring& ring, std::uint64_t count) {

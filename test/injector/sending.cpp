@@ -88,6 +88,9 @@ void expect_all(lab::pattern_receiver& receiver, std::uint64_t count) {
     BOOST_TEST(found.repeated == 0U);
     BOOST_TEST(found.missing == 0U);
     BOOST_TEST(found.dropped == 0U);
+    BOOST_TEST_MESSAGE("figure: " << found.received << " of " << count << " frames arrived, " << found.damaged
+                                  << " damaged, " << found.repeated << " twice or out of order, " << found.missing
+                                  << " missing");
 }
 
 } // namespace
@@ -296,8 +299,8 @@ BOOST_AUTO_TEST_CASE(interface_and_mtu_changing_under_a_stream_of_frames_break_n
     BOOST_TEST(result.taken == statistics.taken);
     BOOST_TEST(told != 0U);
     auto const found = receiver.finish(statistics.taken);
-    BOOST_TEST_MESSAGE("taken " << statistics.taken << ", rejected " << statistics.rejected << ", refused at once "
-                                << told << ", arrived " << found.received);
+    BOOST_TEST_MESSAGE("figure: taken " << statistics.taken << ", rejected " << statistics.rejected
+                                        << ", refused at once " << told << ", arrived " << found.received);
     BOOST_TEST(found.damaged == 0U);
     BOOST_TEST(found.repeated == 0U);
     BOOST_TEST(found.dropped == 0U);
