@@ -16,6 +16,16 @@
 
 namespace netring_asio {
 
+namespace detail {
+/// For the streams that a flow stream can become.
+struct flow_stream_access {
+    template <class Stream>
+    static auto& state(Stream& stream) noexcept {
+        return stream.state_;
+    }
+};
+} // namespace detail
+
 /// Flow events from a source of packets.
 ///
 /// Pulled: the pending operation reads the source and runs the tracker. With no operation pending nothing runs
@@ -39,7 +49,7 @@ namespace netring_asio {
 /// @tparam Extractor which flow a packet belongs to, see `flow::extractor`
 template <packet_source Source, flow::extractor Extractor = flow::five_tuple>
 class flow_stream {
-    using state = detail::flow_stream_state<Source, Extractor>;
+    using state = detail::flow_stream_state<Source, flow::tracker<Extractor>>;
 
 public:
     using source_type = Source;
@@ -182,6 +192,7 @@ public:
 private:
     template <packet_source, flow::extractor>
     friend class flow_stream;
+    friend struct detail::flow_stream_access;
 
     std::shared_ptr<state> state_;
 };

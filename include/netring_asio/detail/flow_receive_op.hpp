@@ -198,9 +198,9 @@ private:
     std::shared_ptr<State> state_;
 };
 
-template <class Source, class Extractor>
+template <class Source, class Tracker>
 template <class Handler>
-void flow_stream_state<Source, Extractor>::fill(Handler&& handler) {
+void flow_stream_state<Source, Tracker>::fill(Handler&& handler) {
     start_flow_receive(this->shared_from_this(), flow_fill_step<flow_stream_state>{}, std::forward<Handler>(handler));
 }
 

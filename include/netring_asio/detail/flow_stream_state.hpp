@@ -2,7 +2,6 @@
 
 #include <netring_asio/detail/handler_memory.hpp>
 #include <netring_asio/flow/event_batch.hpp>
-#include <netring_asio/flow/tracker.hpp>
 #include <netring_asio/packet_source.hpp>
 
 #include <boost/asio/basic_waitable_timer.hpp>
@@ -18,12 +17,13 @@
 
 namespace netring_asio::detail {
 
-/// What a flow stream and its pending operation share.
-template <class Source, class Extractor>
-struct flow_stream_state : std::enable_shared_from_this<flow_stream_state<Source, Extractor>> {
+/// What a stream that has packets tracked and its pending operation share: a flow stream, with `flow::tracker`, or
+/// another with what has the same interface.
+template <class Source, class Tracker>
+struct flow_stream_state : std::enable_shared_from_this<flow_stream_state<Source, Tracker>> {
     using executor_type = typename Source::executor_type;
-    using key_type = typename Extractor::key_type;
-    using event_batch = flow::basic_event_batch<key_type>;
+    using event_type = typename Tracker::event_type;
+    using event_batch = flow::batch_of<event_type>;
     using steady_clock = std::chrono::steady_clock;
     using timer = boost::asio::basic_waitable_timer<steady_clock, boost::asio::wait_traits<steady_clock>,
                                                     typename Source::executor_type>;
@@ -31,11 +31,11 @@ struct flow_stream_state : std::enable_shared_from_this<flow_stream_state<Source
     // Batches read in a row without an event before others on the executor get their turn.
     static constexpr int budget = 16;
 
-    flow_stream_state(Source from, flow::tracker<Extractor> with)
+    flow_stream_state(Source from, Tracker with)
         : source{std::move(from)}
         , tracker{std::move(with)}
         , idle_timer{source.get_executor()}
-        , pool{std::make_shared<flow::detail::event_pool<key_type>>()} {}
+        , pool{std::make_shared<flow::detail::event_pool<event_type>>()} {}
 
     /// Tracks what lies in `packets`.
     void track() {
@@ -134,11 +134,11 @@ struct flow_stream_state : std::enable_shared_from_this<flow_stream_state<Source
     }
 
     Source source;
-    flow::tracker<Extractor> tracker;
+    Tracker tracker;
     timer idle_timer;
     std::shared_ptr<handler_memory> timer_memory = std::make_shared<handler_memory>();
-    std::shared_ptr<flow::detail::event_pool<key_type>> pool;
-    typename flow::tracker<Extractor>::event_list events;
+    std::shared_ptr<flow::detail::event_pool<event_type>> pool;
+    typename Tracker::event_list events;
     packet_batch packets;
     error_code failure;
     steady_clock::time_point last_look = steady_clock::now();

@@ -21,47 +21,47 @@ namespace netring_asio::flow {
 ///
 /// @par Thread safety
 /// Distinct objects: safe, also where they came from one stream. Shared objects: unsafe.
-template <class Key>
-class basic_event_batch {
+template <class Event>
+class batch_of {
 public:
-    using value_type = basic_event<Key>;
+    using value_type = Event;
     using const_iterator = value_type const*;
     using iterator = const_iterator;
 
-    basic_event_batch() noexcept = default;
+    batch_of() noexcept = default;
 
     /// A batch of events of your own.
-    explicit basic_event_batch(std::vector<value_type> events, std::uint64_t dropped = 0) noexcept
+    explicit batch_of(std::vector<value_type> events, std::uint64_t dropped = 0) noexcept
         : events_{std::move(events)}
         , dropped_{dropped} {}
 
     /// A batch whose storage goes back to a pool.
-    basic_event_batch(std::vector<value_type> events, std::shared_ptr<detail::event_pool<Key>> pool,
-                      std::uint64_t dropped = 0) noexcept
+    batch_of(std::vector<value_type> events, std::shared_ptr<detail::event_pool<Event>> pool,
+             std::uint64_t dropped = 0) noexcept
         : events_{std::move(events)}
         , pool_{std::move(pool)}
         , dropped_{dropped} {}
 
-    basic_event_batch(basic_event_batch&& other) noexcept
+    batch_of(batch_of&& other) noexcept
         : events_{std::exchange(other.events_, {})}
         , pool_{std::move(other.pool_)}
         , dropped_{std::exchange(other.dropped_, 0)} {}
 
-    basic_event_batch& operator=(basic_event_batch&& other) noexcept {
-        basic_event_batch moved{std::move(other)};
+    batch_of& operator=(batch_of&& other) noexcept {
+        batch_of moved{std::move(other)};
         std::swap(events_, moved.events_);
         std::swap(pool_, moved.pool_);
         std::swap(dropped_, moved.dropped_);
         return *this;
     }
 
-    ~basic_event_batch() {
+    ~batch_of() {
         if (pool_)
             pool_->give_back(std::move(events_));
     }
 
     /// Gives the storage back; the batch is empty afterwards.
-    void reset() noexcept { basic_event_batch{std::move(*this)}; }
+    void reset() noexcept { batch_of{std::move(*this)}; }
 
     std::size_t size() const noexcept { return events_.size(); }
     bool empty() const noexcept { return events_.empty(); }
@@ -74,9 +74,12 @@ public:
 
 private:
     std::vector<value_type> events_;
-    std::shared_ptr<detail::event_pool<Key>> pool_;
+    std::shared_ptr<detail::event_pool<Event>> pool_;
     std::uint64_t dropped_ = 0;
 };
+
+template <class Key>
+using basic_event_batch = batch_of<basic_event<Key>>;
 
 using event_batch = basic_event_batch<five_tuple_key>;
 

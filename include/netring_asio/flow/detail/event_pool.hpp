@@ -1,7 +1,5 @@
 #pragma once
 
-#include <netring_asio/flow/event.hpp>
-
 #include <cstddef>
 #include <mutex>
 #include <utility>
@@ -10,10 +8,10 @@
 namespace netring_asio::flow::detail {
 
 /// Storage of event batches, to be used again. Safe from any thread.
-template <class Key>
+template <class Event>
 class event_pool {
 public:
-    using storage = std::vector<basic_event<Key>>;
+    using storage = std::vector<Event>;
 
     event_pool() { free_.reserve(most); }
 
