@@ -39,9 +39,10 @@ class NetringAsioConan(ConanFile):
         check_min_cppstd(self, 20)
 
     def system_requirements(self):
-        # The system's libpcap: the one that tcpdump uses there, with the same link types and expressions.
-        Apt(self).check(["libpcap-dev"])
-        Dnf(self).check(["libpcap-devel"])
+        # The system's libpcap: the one that tcpdump uses there, with the same link types and expressions. And its
+        # OpenSSL, as that gets its security updates.
+        Apt(self).check(["libpcap-dev", "libssl-dev"])
+        Dnf(self).check(["libpcap-devel", "openssl-devel"])
 
     def generate(self):
         CMakeDeps(self).generate()
@@ -66,7 +67,7 @@ class NetringAsioConan(ConanFile):
         self.cpp_info.set_property("cmake_file_name", "netring_asio")
         self.component("core", ["boost::headers"], ["pcap", "pthread"])
         self.component("flow", ["core"])
-        self.component("export", ["flow"])
+        self.component("session", ["flow"], ["crypto"])
 
     def component(self, name, requires, system_libs=()):
         component = self.cpp_info.components[name]

@@ -16,9 +16,11 @@ get_target_property(type netring_asio_core TYPE)
 if(type STREQUAL "STATIC_LIBRARY")
   set(netring_asio_static ON)
   set(core_libraries "-lpcap -pthread")
+  set(session_libraries "-lcrypto")
 else()
   set(netring_asio_static OFF)
   set(core_libraries "")
+  set(session_libraries "")
 endif()
 
 configure_package_config_file(cmake/netring_asioConfig.cmake.in ${CMAKE_CURRENT_BINARY_DIR}/netring_asioConfig.cmake

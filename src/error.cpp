@@ -73,6 +73,15 @@ description describe(int value) noexcept {
                                      "describe a TCP or UDP frame that is in no tunnel"};
     case error::timed_out:
         return {errc::timed_out, "the time limit of a synchronous operation was reached"};
+    case error::malformed_message:
+        return {errc::bad_message,
+                "the flow carries something else, or a damaged message; choose parsers by content too"};
+    case error::message_too_long:
+        return {errc::message_size,
+                "a message is longer than the parser's options allow; raise the limit if it is one"};
+    case error::bytes_missing:
+        return {errc::no_message_available,
+                "bytes of the stream were not captured; look for drops in the source's statistics"};
     }
     return {errc::invalid_argument, "unknown netring_asio error"};
 }

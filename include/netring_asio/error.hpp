@@ -72,6 +72,12 @@ enum class error {
     invalid_offload,
     /// A synchronous operation reached its time limit. Equal to `errc::timed_out`.
     timed_out,
+    /// What a flow carries is not what its parser takes. Equal to `errc::bad_message`.
+    malformed_message,
+    /// A message is longer than the parser's limit. Equal to `errc::message_size`.
+    message_too_long,
+    /// Bytes of a stream were not captured and are not expected any more. Equal to `errc::no_message_available`.
+    bytes_missing,
 };
 
 /// The category of `error`; its name is "netring_asio".

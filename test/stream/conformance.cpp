@@ -2,6 +2,7 @@
 #include "decode/craft.hpp"
 #include <netring_asio/capture.hpp>
 #include <netring_asio/flow_stream.hpp>
+#include <netring_asio/session_stream.hpp>
 
 #include <boost/test/unit_test.hpp>
 
@@ -46,6 +47,33 @@ struct receive_events {
     }
 };
 
+/// The sizes of datagrams.
+struct size_parser {
+    using message_type = std::size_t;
+    nr::error_code datagram(nr::session::side from, std::span<std::byte const> bytes, nr::timestamp,
+                            nr::session::output<std::size_t>& out) {
+        out(from, bytes.size());
+        return {};
+    }
+};
+
+/// Messages of a live capture; each frame sent is one of a new flow.
+struct receive_messages : receive_events {
+    using stream = nr::session_stream<nr::capture, nr::flow::five_tuple, size_parser>;
+    stream::event_batch events;
+
+    auto make(net::any_io_executor executor) {
+        return nr::session_stream{receive_events::make(std::move(executor)),
+                                  nr::session::use{size_parser{}}.ports({53})};
+    }
+    template <class Stream, class... Token>
+    auto start(Stream& from, Token&&... token) {
+        return from.async_receive(events, std::forward<Token>(token)...);
+    }
+};
+
 } // namespace
 
 BOOST_AUTO_TEST_CASE(flow_stream_async_receive, *lab::available()) { conformance::verify<receive_events>(); }
+
+BOOST_AUTO_TEST_CASE(session_stream_async_receive, *lab::available()) { conformance::verify<receive_messages>(); }

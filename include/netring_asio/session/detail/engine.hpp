@@ -1,0 +1,547 @@
+#pragma once
+
+#include <netring_asio/flow/reassembly_memory.hpp>
+#include <netring_asio/flow/stream_pair.hpp>
+#include <netring_asio/flow/tracker.hpp>
+#include <netring_asio/session/event.hpp>
+#include <netring_asio/session/session_options.hpp>
+#include <netring_asio/session/use.hpp>
+
+#include <boost/mp11/algorithm.hpp>
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <tuple>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace netring_asio::session::detail {
+
+template <class T>
+inline constexpr bool is_variant = false;
+template <class... T>
+inline constexpr bool is_variant<std::variant<T...>> = true;
+
+template <class Message>
+struct alternatives {
+    using type = std::variant<Message>;
+};
+template <class... Messages>
+struct alternatives<std::variant<Messages...>> {
+    using type = std::variant<Messages...>;
+};
+
+/// The message type of one parser, or a variant of all that several make.
+template <class... Messages>
+struct joined_message {
+    using type = boost::mp11::mp_unique<boost::mp11::mp_append<typename alternatives<Messages>::type...>>;
+};
+template <class Message>
+struct joined_message<Message> {
+    using type = Message;
+};
+
+/// The parsers of all flows of a tracker.
+template <class Key, class... Parsers>
+class engine final : public flow::packet_observer<Key> {
+public:
+    using message_type = typename joined_message<typename Parsers::message_type...>::type;
+    using event_type = basic_event<Key, message_type>;
+    using event_list = std::vector<event_type>;
+    using flow_event = flow::basic_event<Key>;
+    using flow_event_list = std::vector<flow_event>;
+    using observed = typename flow::packet_observer<Key>::flow;
+
+    engine(session_options const& options, use<Parsers>... uses)
+        : options_{options}
+        , memory_{options.max_buffered()}
+        , uses_{std::move(uses)...} {}
+
+    /// Where events of flows come in, and events of sessions go, from here on.
+    void connect(flow_event_list const& in, event_list& out) noexcept {
+        in_ = &in;
+        out_ = &out;
+        seen_ = 0;
+    }
+
+    void packet(observed const& of, decode::headers const& h, timestamp now) override {
+        follow();
+        tick(now);
+        if (of.ended || !(h.has_tcp || h.protocol == decode::protocol::udp))
+            return;
+        auto const way = way_of(of, h);
+        auto& s = session_of(of, h, way);
+        if (s.state == state::ignored)
+            return;
+        if (h.has_tcp)
+            segment(s, h, way, now);
+        else
+            datagram(s, h, side_of(s, way), now);
+    }
+
+    void forget(std::uint64_t id) override {
+        follow();
+        if (auto const at = sessions_.find(id); at != sessions_.end())
+            retire(at);
+    }
+
+    /// Reads the flow events that came since the last call.
+    void follow() {
+        for (; seen_ != in_->size(); ++seen_) {
+            auto const& e = (*in_)[seen_];
+            if (e.kind == flow::event_kind::ended && e.reason != flow::end_reason::active_timeout)
+                end(e);
+        }
+    }
+
+    void tick(timestamp now) {
+        if (now < next_tick_)
+            return;
+        next_tick_ = now + options_.tick_interval();
+        for (auto& [id, s] : sessions_)
+            if (s->state == state::parsing) {
+                if (s->streams)
+                    with_streams(*s, now, [&](auto& streams, auto& a, auto& b) { streams.advance(now, a, b); });
+                with_parser(*s, now, [&](auto& parser, auto& out) {
+                    if constexpr (requires { parser.tick(now, out); })
+                        parser.tick(now, out);
+                });
+            }
+    }
+
+    /// When `tick` is worth calling next; nothing if no parser waits for time.
+    std::optional<timestamp> next_tick() const noexcept {
+        return ticking_ == 0 ? std::nullopt : std::optional{next_tick_};
+    }
+    std::size_t sessions() const noexcept { return sessions_.size(); }
+    std::size_t buffered() const noexcept { return memory_.used(); }
+    session_options const& options() const noexcept { return options_; }
+
+private:
+    static constexpr std::size_t count = sizeof...(Parsers);
+    static constexpr std::size_t max_probed_datagrams = 4;
+    enum class state : std::uint8_t { choosing, parsing, ignored };
+
+    struct held_bytes {
+        side from;
+        std::uint64_t offset;
+        std::uint64_t gap; // or, if 0, bytes
+        timestamp time;
+        std::vector<std::byte> bytes;
+    };
+
+    struct session {
+        Key key{};
+        std::uint64_t id = 0;
+        flow::orientation orientation{};
+        std::variant<std::monostate, Parsers...> parser;
+        std::optional<flow::stream_pair> streams;
+        std::vector<held_bytes> held; // until the parser is chosen
+        std::array<std::vector<std::byte>, 2> prefix;
+        std::array<bool, 2> begun{}; // by way
+        std::array<bool, 2> fed{};   // by side
+        std::size_t datagrams = 0;
+        counters counted;
+        std::string_view protocol;
+        detail::engine<Key, Parsers...>::state state = state::choosing;
+        bool told = false;
+        bool has_tick = false;
+    };
+    using session_map = boost::unordered_flat_map<std::uint64_t, session*>;
+
+    /// Takes what the parser of one session makes.
+    template <class Message>
+    struct sink final : output<Message> {
+        sink(engine& e, session& to, timestamp at) noexcept
+            : in{e}
+            , of{to}
+            , time{at} {}
+        void operator()(side from, Message&& message) override {
+            ++of.counted.messages;
+            auto& what = in.tell(of, from, time).what;
+            if constexpr (std::is_same_v<Message, message_type>)
+                what.template emplace<1>(std::move(message));
+            else if constexpr (is_variant<Message>)
+                std::visit([&]<class M>(M&& m) { what.template emplace<1>(std::in_place_type<M>, std::move(m)); },
+                           std::move(message));
+            else
+                what.template emplace<1>(std::in_place_type<Message>, std::move(message));
+        }
+        engine& in;
+        session& of;
+        timestamp time;
+    };
+
+    /// Takes what the reassembler of one direction hands over.
+    struct feeder final : flow::byte_consumer {
+        feeder(engine& e, session& to, flow::orientation direction, timestamp at) noexcept
+            : in{e}
+            , of{to}
+            , way{direction}
+            , time{at} {}
+        void data(std::uint64_t offset, std::span<std::byte const> bytes) override {
+            in.bytes(of, side_of(of, way), offset, bytes, time);
+        }
+        void gap(std::uint64_t offset, std::uint64_t length) override {
+            in.missing(of, side_of(of, way), offset, length, time);
+        }
+        engine& in;
+        session& of;
+        flow::orientation way;
+        timestamp time;
+    };
+
+    static flow::orientation way_of(observed const& of, decode::headers const& h) noexcept {
+        if constexpr (requires { of.orientation; })
+            return of.orientation;
+        else if constexpr (requires(Key const& key) { key.a == flow::endpoint{}; })
+            return of.key.a == flow::endpoint{h.source, h.source_port} ? flow::orientation::a_to_b
+                                                                       : flow::orientation::b_to_a;
+        else
+            return of.from_initiator ? flow::orientation::a_to_b : flow::orientation::b_to_a;
+    }
+    static side side_of(session const& s, flow::orientation way) noexcept {
+        return way == s.orientation ? side::initiator : side::responder;
+    }
+
+    session& session_of(observed const& of, decode::headers const& h, flow::orientation way) {
+        auto& slot = sessions_.try_emplace(of.id, nullptr).first->second;
+        if (slot)
+            return *slot;
+        if (spare_.empty()) {
+            auto& chunk = *chunks_.emplace_back(std::make_unique<std::array<session, 64>>());
+            spare_.reserve(chunks_.size() * chunk.size());
+            for (auto& s : chunk)
+                spare_.push_back(&s);
+        }
+        slot = spare_.back();
+        spare_.pop_back();
+        auto& s = *slot;
+        s.key = of.key;
+        s.id = of.id;
+        s.orientation = of.from_initiator ? way : flow::opposite(way);
+        ports_ = {h.source_port, h.destination_port};
+        if (!choose(s, h.has_tcp, h.time) && !is_candidate(h.has_tcp))
+            s.state = state::ignored;
+        else if (h.has_tcp) {
+            // Without a handshake who was seen first says little, and the port says more.
+            auto const from = side_of(s, way);
+            auto const server_port = from == side::initiator ? h.source_port : h.destination_port;
+            auto const client_port = from == side::initiator ? h.destination_port : h.source_port;
+            if ((h.tcp_flags & decode::tcp_flag::syn) == 0 && server_port < 1024 && client_port >= 1024)
+                s.orientation = flow::opposite(s.orientation);
+            s.streams.emplace(options_.reassembly(), &memory_);
+        }
+        return s;
+    }
+
+    template <class F>
+    void with_streams(session& s, timestamp now, F f) {
+        feeder a{*this, s, flow::orientation::a_to_b, now};
+        feeder b{*this, s, flow::orientation::b_to_a, now};
+        f(*s.streams, a, b);
+    }
+
+    void segment(session& s, decode::headers const& h, flow::orientation way, timestamp now) {
+        ports_ = {h.source_port, h.destination_port};
+        if ((h.tcp_flags & decode::tcp_flag::syn) != 0)
+            s.begun[static_cast<std::size_t>(way)] = true;
+        with_streams(s, now, [&](auto& streams, auto& a, auto& b) { streams.packet(h, way, now, a, b); });
+        if (s.state == state::ignored)
+            s.streams.reset();
+    }
+
+    /// Bytes of a stream, in order.
+    void bytes(session& s, side from, std::uint64_t offset, std::span<std::byte const> data, timestamp now) {
+        if (s.state == state::parsing)
+            return feed(s, from, data, now);
+        if (s.state == state::ignored)
+            return;
+        auto& prefix = s.prefix[index(from)];
+        auto const room = options_.max_probed() - std::min(prefix.size(), options_.max_probed());
+        prefix.insert(prefix.end(), data.begin(),
+                      data.begin() + static_cast<std::ptrdiff_t>(std::min(room, data.size())));
+        s.held.push_back({from, offset, 0, now, {data.begin(), data.end()}});
+        choose(s, true, now);
+    }
+
+    void missing(session& s, side from, std::uint64_t offset, std::uint64_t length, timestamp now) {
+        if (s.state == state::ignored)
+            return;
+        if (s.state == state::choosing) {
+            s.held.push_back({from, offset, length, now, {}});
+            return;
+        }
+        ++s.counted.gaps;
+        s.counted.gap_bytes += length;
+        tell(s, from, now).what = gap{offset, length};
+        tell_gap(s, from, length, now);
+    }
+
+    void tell_gap(session& s, side from, std::uint64_t length, timestamp now) {
+        with_parser(s, now, [&](auto& parser, auto& out) {
+            if constexpr (requires { parser.gap(from, length, now, out); }) {
+                if (error_code const error = parser.gap(from, length, now, out))
+                    fail(s, from, error, now);
+            } else if (length != 0) {
+                fail(s, from, error::bytes_missing, now);
+            }
+        });
+    }
+
+    void feed(session& s, side from, std::span<std::byte const> data, timestamp now) {
+        if (!std::exchange(s.fed[index(from)], true) && !has_begun(s, from)) {
+            tell_gap(s, from, 0, now);
+            if (s.state == state::ignored)
+                return;
+        }
+        s.counted.bytes[index(from)] += data.size();
+        with_parser(s, now, [&](auto& parser, auto& out) {
+            if constexpr (stream_parser<std::remove_cvref_t<decltype(parser)>>) {
+                if (auto const error = parser.feed(from, data, now, out))
+                    return fail(s, from, error, now);
+                if constexpr (requires { parser.done(); })
+                    if (parser.done())
+                        ignore(s);
+            }
+        });
+    }
+
+    static bool has_begun(session const& s, side from) noexcept {
+        return s
+            .begun[static_cast<std::size_t>(from == side::initiator ? s.orientation : flow::opposite(s.orientation))];
+    }
+
+    void datagram(session& s, decode::headers const& h, side from, timestamp now) {
+        auto const data = h.payload();
+        if (data.empty() || data.size() != h.payload_length)
+            return;
+        if (s.state == state::choosing) {
+            ports_ = {h.source_port, h.destination_port};
+            auto& prefix = s.prefix[index(from)];
+            prefix.assign(data.begin(), data.end());
+            auto const last = ++s.datagrams == max_probed_datagrams;
+            choose(s, false, now, last);
+            prefix.clear();
+            if (last && s.state == state::choosing)
+                ignore(s);
+            if (s.state != state::parsing)
+                return;
+        }
+        s.counted.bytes[index(from)] += data.size();
+        with_parser(s, now, [&](auto& parser, auto& out) {
+            if constexpr (datagram_parser<std::remove_cvref_t<decltype(parser)>>) {
+                if (auto const error = parser.datagram(from, data, now, out)) {
+                    if (s.counted.failures++ == 0)
+                        tell(s, from, now).what = parse_failure{error};
+                }
+                if constexpr (requires { parser.done(); })
+                    if (parser.done())
+                        ignore(s);
+            }
+        });
+    }
+
+    template <class F>
+    static void for_each_use(F f) {
+        [&]<std::size_t... I>(std::index_sequence<I...>) {
+            (f(std::integral_constant<std::size_t, I>{}), ...);
+        }(std::make_index_sequence<count>{});
+    }
+
+    template <std::size_t I>
+    using parser_at = std::tuple_element_t<I, std::tuple<Parsers...>>;
+    template <std::size_t I>
+    static constexpr bool takes(bool tcp) noexcept {
+        return tcp ? stream_parser<parser_at<I>> : datagram_parser<parser_at<I>>;
+    }
+    template <std::size_t I>
+    bool has_port() const noexcept {
+        return std::get<I>(uses_).has_port(ports_[0]) || std::get<I>(uses_).has_port(ports_[1]);
+    }
+
+    /// Whether any parser can be chosen by the content of this flow.
+    bool is_candidate(bool tcp) const {
+        bool result = false;
+        for_each_use([&](auto i) {
+            auto const& u = std::get<i>(uses_);
+            if (takes<i>(tcp) && use<parser_at<i>>::has_probe && u.chosen() != choice::by_port)
+                result = result || u.chosen() != choice::by_port_and_content || has_port<i>();
+        });
+        return result;
+    }
+
+    template <std::size_t I>
+    match verdict(session const& s, bool tcp) const {
+        if (!takes<I>(tcp))
+            return match::no;
+        auto const& u = std::get<I>(uses_);
+        if (u.chosen() == choice::by_port)
+            return has_port<I>() ? match::yes : match::no;
+        if (u.chosen() == choice::by_port_and_content && !has_port<I>())
+            return match::no;
+        auto result = match::maybe;
+        if constexpr (use<parser_at<I>>::has_probe)
+            for (auto const from : {side::initiator, side::responder})
+                if (auto const& prefix = s.prefix[index(from)]; !prefix.empty()) {
+                    auto const m = parser_at<I>::probe(from, prefix);
+                    if (m == match::yes)
+                        return m;
+                    result = m == match::no || prefix.size() >= options_.max_probed() ? match::no : result;
+                }
+        return result;
+    }
+
+    /// Chooses a parser if it is clear which, or if nothing more is to be known.
+    bool choose(session& s, bool tcp, timestamp now, bool last = false) {
+        bool open = false;
+        bool chosen = false;
+        for_each_use([&](auto i) {
+            if (chosen)
+                return;
+            auto const m = verdict<i>(s, tcp);
+            open = open || m == match::maybe;
+            if (m == match::yes) {
+                chosen = true;
+                start<i>(s, now);
+            }
+        });
+        if (chosen || (open && !last) || (s.prefix[0].empty() && s.prefix[1].empty()))
+            return chosen;
+        for_each_use([&](auto i) {
+            if (!chosen && takes<i>(tcp) && std::get<i>(uses_).chosen() == choice::by_port_or_content &&
+                has_port<i>()) {
+                chosen = true;
+                start<i>(s, now);
+            }
+        });
+        if (!chosen && tcp)
+            ignore(s);
+        return chosen;
+    }
+
+    template <std::size_t I>
+    void start(session& s, timestamp now) {
+        auto& parser = s.parser.template emplace<I + 1>(std::get<I>(uses_).prototype());
+        s.state = state::parsing;
+        s.told = true;
+        if constexpr (requires { parser_at<I>::name; })
+            s.protocol = parser_at<I>::name;
+        if constexpr (requires(output<typename parser_at<I>::message_type>& out) { parser.tick(now, out); }) {
+            s.has_tick = true;
+            if (ticking_++ == 0)
+                next_tick_ = now + options_.tick_interval();
+        }
+        auto const held = std::exchange(s.held, {});
+        s.prefix = {};
+        tell(s, side::initiator, held.empty() ? now : held.front().time).what = started{};
+        for (auto const& h : held)
+            if (h.gap != 0)
+                missing(s, h.from, h.offset, h.gap, h.time);
+            else
+                bytes(s, h.from, h.offset, h.bytes, h.time);
+    }
+
+    template <class F>
+    void with_parser(session& s, timestamp now, F f) {
+        std::visit(
+            [&]<class P>(P& parser) {
+                if constexpr (!std::is_same_v<P, std::monostate>) {
+                    sink<typename P::message_type> out{*this, s, now};
+                    f(parser, static_cast<output<typename P::message_type>&>(out));
+                }
+            },
+            s.parser);
+    }
+
+    event_type& tell(session& s, side from, timestamp now) {
+        auto& e = out_->emplace_back();
+        e.key = s.key;
+        e.orientation = s.orientation;
+        e.from = from;
+        e.flow_id = s.id;
+        e.time = now;
+        e.protocol = s.protocol;
+        return e;
+    }
+
+    void fail(session& s, side from, error_code const& error, timestamp now) {
+        ++s.counted.failures;
+        tell(s, from, now).what = parse_failure{error};
+        ignore(s);
+    }
+
+    /// Nothing more of the flow is looked at; its end is still told if its start was.
+    void ignore(session& s) {
+        s.state = state::ignored;
+        s.held = {};
+        s.prefix = {};
+        if (std::exchange(s.has_tick, false))
+            --ticking_;
+    }
+
+    void end(flow_event const& e) {
+        auto const at = sessions_.find(e.flow_id);
+        if (at == sessions_.end())
+            return;
+        auto& s = *at->second;
+        using flow::end_reason;
+        auto const orderly =
+            e.reason == end_reason::fin || e.reason == end_reason::idle || e.reason == end_reason::flushed;
+        if (s.streams && s.state != state::ignored)
+            with_streams(s, e.time, [&](auto& streams, auto& a, auto& b) { streams.finish(a, b); });
+        if (s.state == state::choosing && !s.held.empty()) {
+            flow_ports(e.key);
+            choose(s, true, e.time, true);
+        }
+        if (s.state == state::parsing)
+            with_parser(s, e.time, [&](auto& parser, auto& out) {
+                if constexpr (requires { parser.tick(e.time, out); })
+                    parser.tick(e.time, out);
+                if (orderly) {
+                    if constexpr (requires { parser.finish(side::initiator, e.time, out); }) {
+                        parser.finish(side::initiator, e.time, out);
+                        parser.finish(side::responder, e.time, out);
+                    }
+                } else if constexpr (requires { parser.reset(e.time, out); }) {
+                    parser.reset(e.time, out);
+                }
+            });
+        if (s.told)
+            tell(s, side::initiator, e.time).what = ended{e.reason, s.counted, e.stats};
+        retire(at);
+    }
+
+    void flow_ports(Key const& key) {
+        if constexpr (requires { key.a.port; })
+            ports_ = {key.a.port, key.b.port};
+    }
+
+    void retire(typename session_map::iterator at) {
+        auto* const s = at->second;
+        ignore(*s);
+        sessions_.erase(at);
+        std::destroy_at(s);
+        spare_.push_back(std::construct_at(s));
+    }
+
+    session_options options_;
+    flow::reassembly_memory memory_; // before what uses it
+    std::tuple<use<Parsers>...> uses_;
+    session_map sessions_;
+    std::vector<std::unique_ptr<std::array<session, 64>>> chunks_;
+    std::vector<session*> spare_;
+    flow_event_list const* in_ = nullptr;
+    event_list* out_ = nullptr;
+    std::size_t seen_ = 0;
+    std::size_t ticking_ = 0;
+    timestamp next_tick_{};
+    std::array<std::uint16_t, 2> ports_{}; // of the flow that is looked at
+};
+
+} // namespace netring_asio::session::detail

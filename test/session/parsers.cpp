@@ -1,0 +1,295 @@
+// Each parser by itself: what it makes of what is sent, however that is cut.
+
+#include "session/recorder.hpp"
+#include <netring_asio/session/dns.hpp>
+#include <netring_asio/session/http1.hpp>
+#include <netring_asio/session/tls.hpp>
+
+#include <boost/test/unit_test.hpp>
+
+#include <random>
+
+using namespace test;
+using session::side;
+namespace http1 = session::http1;
+namespace dns = session::dns;
+namespace tls = session::tls;
+
+namespace {
+
+auto const c = side::initiator;
+auto const s = side::responder;
+
+template <class Parser>
+std::string text_of(recorder<Parser> const& from) {
+    std::ostringstream out;
+    for (auto const& [side, message] : from.messages) {
+        out << (side == c ? "> " : "< ");
+        std::visit([&](auto const& m) { out << m; }, message);
+        out << '\n';
+    }
+    out << from.error.message();
+    return out.str();
+}
+
+template <class Parser>
+std::string parsed(std::vector<sent> const& conversation, Parser const& parser, auto cut) {
+    recorder<Parser> r{parser};
+    for (auto const& [from, bytes] : conversation)
+        for (std::size_t at = 0; at != bytes.size();) {
+            auto const size = std::min(bytes.size() - at, std::max<std::size_t>(1, cut(at)));
+            r.feed(from, std::string_view{bytes}.substr(at, size));
+            at += size;
+        }
+    r.finish();
+    return text_of(r);
+}
+
+/// Cuts each side's bytes once everywhere, into single bytes, and at random.
+template <class Parser>
+void expect_the_same_however_cut(std::vector<sent> const& conversation, Parser const& parser) {
+    auto const whole = parsed(conversation, parser, [](std::size_t) { return std::size_t{1} << 30; });
+    std::size_t longest = 0;
+    for (auto const& part : conversation)
+        longest = std::max(longest, part.bytes.size());
+    BOOST_TEST(parsed(conversation, parser, [](std::size_t) { return std::size_t{1}; }) == whole);
+    std::size_t different = 0;
+    for (std::size_t place = 1; place < longest; ++place)
+        different +=
+            parsed(conversation, parser, [&](std::size_t at) { return at < place ? place - at : longest; }) != whole;
+    std::mt19937 random{7};
+    for (int i = 0; i != 200; ++i)
+        different += parsed(conversation, parser, [&](std::size_t) { return random() % 40; }) != whole;
+    BOOST_TEST(different == 0u, whole);
+}
+
+std::string from_hex(std::string_view text) {
+    std::string result;
+    int high = -1;
+    for (char const h : text) {
+        auto const at = std::string_view{"0123456789abcdef"}.find(h);
+        if (at == std::string_view::npos)
+            continue;
+        if (high < 0) {
+            high = static_cast<int>(at);
+        } else {
+            result += static_cast<char>(high << 4 | static_cast<int>(at));
+            high = -1;
+        }
+    }
+    return result;
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(http1_suite)
+
+BOOST_AUTO_TEST_CASE(a_request_and_its_response) {
+    recorder<session::http1_parser> r;
+    r.feed(c, "GET /a?b HTTP/1.1\r\nHost: example\r\nX-Empty:\r\n\r\n");
+    r.time += std::chrono::milliseconds{3};
+    r.feed(s, "HTTP/1.1 200 All right\r\nContent-Length: 5\r\n\r\nhello");
+    BOOST_REQUIRE(r.messages.size() == 2u);
+    auto const& request = r.at<http1::request>(0);
+    BOOST_TEST(request.method == "GET");
+    BOOST_TEST(request.target == "/a?b");
+    BOOST_TEST(request.fields["host"] == "example");
+    BOOST_TEST(request.fields.size() == 2u);
+    auto const& response = r.at<http1::response>(1);
+    BOOST_TEST(response.status == 200u);
+    BOOST_TEST(response.reason == "All right");
+    BOOST_TEST(response.body == "hello");
+    BOOST_TEST(response.request_method == "GET");
+    BOOST_TEST((response.latency == std::chrono::milliseconds{3}));
+    BOOST_TEST(response.has_whole_body());
+}
+
+BOOST_AUTO_TEST_CASE(responses_without_a_body) {
+    recorder<session::http1_parser> r;
+    r.feed(c, "HEAD / HTTP/1.1\r\n\r\nGET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\nPUT /3 HTTP/1.1\r\nContent-Length: "
+              "1\r\n\r\nx");
+    r.feed(s, "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nHTTP/1.1 304 Not Modified\r\nContent-Length: "
+              "7\r\n\r\nHTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: "
+              "2\r\n\r\nok");
+    BOOST_TEST(!r.error);
+    BOOST_REQUIRE(r.messages.size() == 9u);
+    std::vector<std::pair<unsigned, std::string>> answers;
+    for (std::size_t i = 4; i != 9; ++i)
+        answers.emplace_back(r.at<http1::response>(i).status, r.at<http1::response>(i).request_method);
+    std::vector<std::pair<unsigned, std::string>> const expected{
+        {200, "HEAD"}, {304, "GET"}, {204, "GET"}, {100, "PUT"}, {200, "PUT"}};
+    BOOST_TEST((answers == expected));
+    BOOST_TEST(r.at<http1::response>(8).body == "ok");
+}
+
+BOOST_AUTO_TEST_CASE(bodies_of_every_framing) {
+    recorder<session::http1_parser> r;
+    r.feed(c, "GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n");
+    r.feed(s,
+           "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n6\r\n world\r\n0\r\nSum: 1\r\n\r\n");
+    r.feed(s, "HTTP/1.1 200 OK\r\n\r\nuntil the end");
+    r.finish();
+    BOOST_REQUIRE(r.messages.size() == 4u);
+    BOOST_TEST(r.at<http1::response>(2).body == "hello world");
+    BOOST_TEST(r.at<http1::response>(2).fields["sum"] == "1");
+    BOOST_TEST(r.at<http1::response>(3).body == "until the end");
+    BOOST_TEST(r.at<http1::response>(3).complete);
+}
+
+BOOST_AUTO_TEST_CASE(limits_and_pieces_of_bodies) {
+    std::vector<sent> const conversation{{c, "GET / HTTP/1.1\r\n\r\n"},
+                                         {s, "HTTP/1.1 200 OK\r\nContent-Length: 25\r\n\r\n0123456789012345678901234"}};
+    recorder<session::http1_parser> limited{session::http1_parser{session::http1_options{}.max_body(10)}};
+    recorder<session::http1_parser> streamed{session::http1_parser{session::http1_options{}.stream_bodies(10)}};
+    for (auto const& [from, bytes] : conversation) {
+        limited.feed(from, bytes);
+        streamed.feed(from, bytes);
+    }
+    BOOST_TEST(limited.at<http1::response>(1).body == "0123456789");
+    BOOST_TEST(limited.at<http1::response>(1).body_size == 25u);
+    BOOST_TEST(!limited.at<http1::response>(1).has_whole_body());
+    BOOST_REQUIRE(streamed.messages.size() == 6u); // two heads, an empty body, three pieces
+    BOOST_TEST(streamed.at<http1::body_piece>(5).bytes == "01234");
+    BOOST_TEST(streamed.at<http1::body_piece>(5).offset == 20u);
+    BOOST_TEST(streamed.at<http1::body_piece>(5).last);
+}
+
+BOOST_AUTO_TEST_CASE(what_follows_an_upgrade_or_a_tunnel_is_left_alone) {
+    recorder<session::http1_parser> upgrade;
+    upgrade.feed(c, "GET /chat HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
+    upgrade.feed(s, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x81\x05hello");
+    BOOST_TEST(upgrade.is_done());
+    BOOST_TEST(upgrade.messages.size() == 2u);
+    recorder<session::http1_parser> tunnel;
+    tunnel.feed(c, "CONNECT example:443 HTTP/1.1\r\n\r\n");
+    tunnel.feed(s, "HTTP/1.1 200 Connection established\r\n\r\n\x16\x03\x01");
+    BOOST_TEST(tunnel.is_done());
+    BOOST_TEST(tunnel.messages.size() == 2u);
+    BOOST_TEST(!tunnel.error);
+}
+
+BOOST_AUTO_TEST_CASE(gaps) {
+    recorder<session::http1_parser> in_body;
+    in_body.feed(c, "GET / HTTP/1.1\r\n\r\n");
+    in_body.feed(s, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
+    in_body.gap(s, 4);
+    in_body.feed(s, "hijHTTP/1.1 404 Gone\r\nContent-Length: 0\r\n\r\n");
+    BOOST_REQUIRE(in_body.messages.size() == 3u);
+    BOOST_TEST(in_body.at<http1::response>(1).missing_bytes == 4u);
+    BOOST_TEST(in_body.at<http1::response>(1).complete);
+    BOOST_TEST(in_body.at<http1::response>(2).status == 404u);
+
+    recorder<session::http1_parser> beyond;
+    beyond.feed(s, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
+    beyond.gap(s, 100);
+    beyond.feed(s, "e: 1\r\nHTTP/1.1 no line\r\n\r\nHTTP/1.1 404 Gone\r\nContent-Length: 0\r\n\r\n");
+    BOOST_REQUIRE(beyond.messages.size() == 2u);
+    BOOST_TEST(!beyond.at<http1::response>(0).complete);
+    BOOST_TEST(beyond.at<http1::response>(1).status == 404u);
+}
+
+BOOST_AUTO_TEST_CASE(however_it_is_cut) {
+    expect_the_same_however_cut(
+        {{c, "POST /a HTTP/1.1\r\nContent-Length: 4\r\n\r\nabcdGET /b HTTP/1.0\nHost: x\n\n"},
+         {s,
+          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n6\r\n world\r\n0\r\nSum: 1\r\n\r\n"},
+         {s, "\r\nHTTP/1.0 204\r\n\r\n"},
+         {c, "HEAD /c HTTP/1.1\r\n\r\nDELETE /d HTTP/1.1\r\n\r\n"},
+         {s, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nHTTP/1.1 200 OK\r\n\r\nuntil the end"}},
+        session::http1_parser{session::http1_options{}.stream_bodies(3)});
+    expect_the_same_however_cut({{c, "GET / HTTP/1.1\r\n\r\n"}, {s, "HTTP/1.1 2x0 OK\r\n\r\n"}},
+                                session::http1_parser{});
+}
+
+BOOST_AUTO_TEST_CASE(heads_are_bounded) {
+    recorder<session::http1_parser> r;
+    r.feed(c, "GET / HTTP/1.1\r\n");
+    for (int i = 0; i != 1'000'000 && !r.error; ++i)
+        r.feed(c, "X: " + std::to_string(i) + "\r\n");
+    BOOST_TEST((r.error == nr::error::message_too_long));
+    BOOST_TEST(r.messages.empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_body_of_four_gigabytes_is_counted_and_not_kept) {
+    recorder<session::http1_parser> r;
+    r.feed(s, "HTTP/1.1 200 OK\r\nContent-Length: 4294967297\r\n\r\n");
+    std::string const block(std::size_t{1} << 20, 'x');
+    for (int i = 0; i != 4096; ++i)
+        r.feed(s, block);
+    BOOST_TEST(r.messages.empty());
+    r.feed(s, "x");
+    BOOST_REQUIRE(r.messages.size() == 1u);
+    BOOST_TEST(r.at<http1::response>(0).body_size == 4294967297u);
+    BOOST_TEST(r.at<http1::response>(0).body.size() == 65536u);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(dns_suite)
+
+namespace {
+std::string const query = from_hex("1234 0100 0001 0000 0000 0000 0377777707 6578616d706c65 00 0001 0001");
+std::string const answer = from_hex("1234 8180 0001 0002 0000 0000 0377777707 6578616d706c65 00 0001 0001"
+                                    "c00c 0005 0001 00000e10 0006 036c6f62 c010 c029 0001 0001 0000003c 0004 c0000201");
+} // namespace
+
+BOOST_AUTO_TEST_CASE(a_query_and_its_response) {
+    recorder<session::dns_over_udp> r;
+    r.feed(c, query);
+    r.time += std::chrono::milliseconds{7};
+    r.feed(s, answer);
+    BOOST_REQUIRE(r.messages.size() == 2u);
+    auto const& m = r.at<dns::message>(1);
+    BOOST_TEST(m.questions.at(0).name == "www.example");
+    BOOST_REQUIRE(m.answers.size() == 2u);
+    BOOST_TEST(std::get<dns::name>(m.answers[0].data) == "lob.example");
+    BOOST_TEST(m.answers[1].name == "lob.example");
+    BOOST_TEST(std::get<nr::decode::ip_address>(m.answers[1].data).to_string() == "192.0.2.1");
+    BOOST_TEST((m.latency == std::chrono::milliseconds{7}));
+}
+
+BOOST_AUTO_TEST_CASE(queries_without_a_response_are_told) {
+    recorder<session::dns_over_udp> r;
+    r.feed(c, query);
+    r.time += std::chrono::seconds{9};
+    r.tick();
+    BOOST_TEST(r.messages.size() == 1u);
+    r.time += std::chrono::seconds{1};
+    r.tick();
+    BOOST_REQUIRE(r.messages.size() == 2u);
+    BOOST_TEST(r.at<dns::unanswered>(1).id == 0x1234);
+    r.feed(c, query);
+    r.finish();
+    BOOST_TEST(r.messages.size() == 4u);
+}
+
+BOOST_AUTO_TEST_CASE(pointers_that_go_in_circles) {
+    recorder<session::dns_over_udp> r;
+    BOOST_TEST((r.feed(c, from_hex("1234 0100 0001 0000 0000 0000 c00c 0001 0001")) == nr::error::malformed_message));
+    recorder<session::dns_over_udp> forward;
+    BOOST_TEST(
+        (forward.feed(c, from_hex("1234 0100 0001 0000 0000 0000 c012 0001 0001 00")) == nr::error::malformed_message));
+    // A chain of pointers, each to the one before: work must not grow with its square.
+    std::string chain = from_hex("1234 8180 0000 1fff 0000 0000 00 0001 0001 00000000 0000");
+    while (chain.size() < 16000) {
+        auto const at = chain.size() - 11;
+        chain += static_cast<char>(0xc0 | at >> 8);
+        chain += static_cast<char>(at & 255);
+        chain += from_hex("0001 0001 00000000 0000");
+    }
+    recorder<session::dns_over_udp> long_chain;
+    long_chain.feed(s, chain);
+}
+
+BOOST_AUTO_TEST_CASE(over_tcp_however_it_is_cut) {
+    auto const framed = [](std::string const& m) {
+        return std::string{static_cast<char>(m.size() >> 8), static_cast<char>(m.size() & 255)} + m;
+    };
+    expect_the_same_however_cut({{c, framed(query) + framed(query)},
+                                 {s, framed(answer)},
+                                 {c, framed(query)},
+                                 {s, framed(answer) + framed("x")}},
+                                session::dns_over_tcp{});
+}
+
+BOOST_AUTO_TEST_SUITE_END()

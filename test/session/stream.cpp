@@ -1,0 +1,234 @@
+// Sessions from packets: how parsers are chosen, what events tell, and what becomes of gaps and limits.
+
+#include "../../example/line_parser.hpp"
+#include "decode/craft.hpp"
+#include "stream/memory_source.hpp"
+#include <netring_asio/datagram_stream.hpp>
+#include <netring_asio/session/dns.hpp>
+#include <netring_asio/session/http1.hpp>
+#include <netring_asio/session/tls.hpp>
+#include <netring_asio/session_stream.hpp>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/test/unit_test.hpp>
+
+#include <deque>
+#include <sstream>
+#include <utility>
+
+namespace net = boost::asio;
+namespace nr = netring_asio;
+namespace session = netring_asio::session;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr nr::timestamp epoch{std::chrono::seconds{1'700'000'000}};
+constexpr unsigned syn = 2, ack = 16, fin = 1, rst = 4;
+
+/// Packets of conversations, for a stream to read.
+struct wire {
+    void packet(test::craft frame, std::chrono::nanoseconds after = 1ms) {
+        frames.push_back(std::move(frame));
+        now += after;
+        auto view = frames.back().view();
+        view.time = now;
+        store->batches.push_back({view});
+    }
+
+    struct tcp {
+        wire& on;
+        unsigned client;
+        unsigned server;
+        std::uint32_t next[2] = {1000, 5000};
+
+        void send(int side, std::string_view bytes, unsigned flags = ack) {
+            auto frame = test::craft{bytes}
+                             .tcp(side == 0 ? client : server, side == 0 ? server : client, flags, next[side],
+                                  (flags & ack) != 0 ? next[1 - side] : 0)
+                             .ipv4(side == 0 ? "10.0.0.1" : "10.0.0.2", side == 0 ? "10.0.0.2" : "10.0.0.1", 6)
+                             .ethernet(0x0800);
+            next[side] += static_cast<std::uint32_t>(bytes.size()) + ((flags & (syn | fin)) != 0 ? 1 : 0);
+            on.packet(std::move(frame));
+        }
+        void open() {
+            send(0, "", syn);
+            send(1, "", syn | ack);
+            send(0, "");
+        }
+        void close() {
+            send(0, "", fin | ack);
+            send(1, "", fin | ack);
+            send(0, "");
+        }
+    };
+    tcp connection(unsigned client, unsigned server) { return {*this, client, server}; }
+
+    void udp(bool from_client, unsigned client, unsigned server, std::string_view bytes) {
+        packet(test::craft{bytes}
+                   .udp(from_client ? client : server, from_client ? server : client)
+                   .ipv4(from_client ? "10.0.0.1" : "10.0.0.2", from_client ? "10.0.0.2" : "10.0.0.1", 17)
+                   .ethernet(0x0800));
+    }
+
+    auto flows() { return nr::flow_stream{test::memory_source<>{context.get_executor(), store}}; }
+
+    /// All events, a line each, without time.
+    template <class Stream>
+    std::vector<std::string> all(Stream stream) {
+        std::vector<std::string> lines;
+        typename Stream::event_batch events;
+        nr::error_code result;
+        while (!result) {
+            stream.async_receive(events, [&](nr::error_code error, std::size_t) { result = error; });
+            context.restart();
+            context.run();
+            for (auto const& e : events) {
+                std::ostringstream out;
+                out << e;
+                lines.push_back(out.str().substr(27));
+            }
+        }
+        BOOST_TEST(result == net::error::eof);
+        return lines;
+    }
+
+    net::io_context context{1};
+    std::shared_ptr<test::packet_store> store = std::make_shared<test::packet_store>();
+    std::deque<test::craft> frames;
+    nr::timestamp now = epoch;
+};
+
+std::string const query{"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07"
+                        "example\x00\x00\x01\x00\x01",
+                        25};
+
+void check(std::vector<std::string> const& found, std::vector<std::string> const& expected) {
+    BOOST_TEST(found == expected, boost::test_tools::per_element());
+}
+
+} // namespace
+
+BOOST_FIXTURE_TEST_SUITE(session_streams, wire)
+
+BOOST_AUTO_TEST_CASE(one_capture_feeds_streams_and_datagrams) {
+    auto web = connection(40000, 80);
+    web.open();
+    web.send(0, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    udp(true, 5000, 53, query);
+    web.send(1, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    web.close();
+    auto mail = connection(40001, 25);
+    mail.open();
+    mail.send(1, "220 hello\r\n250");
+    mail.send(1, " ok\r\n");
+    mail.send(0, "", rst | ack);
+    check(all(nr::session_stream{flows(), session::use{session::http1_parser{}}.ports({80}),
+                                 session::use{session::dns_over_udp{}}.ports({53}),
+                                 session::use{line_parser{}}.ports({25})}),
+          {"http1 tcp 10.0.0.1:40000 > 10.0.0.2:80: started",
+           "http1 tcp 10.0.0.1:40000 > 10.0.0.2:80: http GET / (h), 0 bytes",
+           "dns udp 10.0.0.1:5000 > 10.0.0.2:53: started",
+           "dns udp 10.0.0.1:5000 > 10.0.0.2:53: dns query 4660 example A",
+           "http1 tcp 10.0.0.2:80 > 10.0.0.1:40000: http 200 OK, 2 bytes after 2000 us",
+           "http1 tcp 10.0.0.1:40000 > 10.0.0.2:80: ended (fin), 2 messages in 27 and 40 bytes",
+           "lines tcp 10.0.0.1:40001 > 10.0.0.2:25: started", "lines tcp 10.0.0.2:25 > 10.0.0.1:40001: 220 hello",
+           "lines tcp 10.0.0.2:25 > 10.0.0.1:40001: 250 ok",
+           "lines tcp 10.0.0.1:40001 > 10.0.0.2:25: ended (rst), 2 messages in 0 and 19 bytes",
+           "dns udp 10.0.0.1:5000 > 10.0.0.2:53: dns unanswered 4660 example A",
+           "dns udp 10.0.0.1:5000 > 10.0.0.2:53: ended (flushed), 2 messages in 25 and 0 bytes"});
+}
+
+BOOST_AUTO_TEST_CASE(content_and_port_choose) {
+    using session::choice;
+    auto const count = [&](choice by, unsigned port, std::string_view text) {
+        store->batches.clear();
+        auto c = connection(41000, port);
+        c.open();
+        c.send(0, text.substr(0, 2));
+        c.send(0, text.substr(2));
+        c.close();
+        std::size_t messages = 0;
+        for (auto const& line :
+             all(nr::session_stream{flows(), session::use{session::http1_parser{}}.ports({80}).chosen(by)}))
+            messages += line.find(": http GET") != line.npos ? 1 : line.find("not parsed") != line.npos ? 100 : 0;
+        return messages;
+    };
+    std::string_view const http = "GET / HTTP/1.1\r\n\r\n", other = "SSH-2.0-x\r\n\r\n";
+    BOOST_TEST(count(choice::by_port, 80, http) == 1u);
+    BOOST_TEST(count(choice::by_port, 81, http) == 0u);
+    BOOST_TEST(count(choice::by_port, 80, other) == 100u);
+    BOOST_TEST(count(choice::by_content, 81, http) == 1u);
+    BOOST_TEST(count(choice::by_content, 80, other) == 0u);
+    BOOST_TEST(count(choice::by_port_and_content, 80, http) == 1u);
+    BOOST_TEST(count(choice::by_port_and_content, 81, http) == 0u);
+    BOOST_TEST(count(choice::by_port_and_content, 80, other) == 0u);
+    BOOST_TEST(count(choice::by_port_or_content, 81, http) == 1u);
+    BOOST_TEST(count(choice::by_port_or_content, 80, other) == 100u);
+    BOOST_TEST(count(choice::by_port_or_content, 81, other) == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(gaps_and_errors_are_told) {
+    auto web = connection(40000, 80);
+    web.open();
+    web.send(1, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
+    web.next[1] += 4;
+    web.send(1, "hij");
+    web.close();
+    auto bad = connection(40001, 80);
+    bad.open();
+    bad.send(0, "GET nothing\r\n\r\n");
+    bad.send(0, "GET / HTTP/1.1\r\n\r\n");
+    bad.close();
+    auto mail = connection(40002, 25); // its parser takes no gaps
+    mail.open();
+    mail.send(1, "220 a\r\n");
+    mail.next[1] += 4;
+    mail.send(1, "250 b\r\n");
+    mail.close();
+    check(all(nr::session_stream{flows(), session::use{session::http1_parser{}}.ports({80}),
+                                 session::use{line_parser{}}.ports({25})}),
+          {"http1 tcp 10.0.0.1:40000 > 10.0.0.2:80: started",
+           "http1 tcp 10.0.0.2:80 > 10.0.0.1:40000: gap of 4 bytes at 42",
+           "http1 tcp 10.0.0.2:80 > 10.0.0.1:40000: http 200 OK, 10 bytes",
+           "http1 tcp 10.0.0.1:40000 > 10.0.0.2:80: ended (fin), 1 messages in 0 and 45 bytes, 1 gaps of 4 bytes",
+           "http1 tcp 10.0.0.1:40001 > 10.0.0.2:80: started",
+           "http1 tcp 10.0.0.1:40001 > 10.0.0.2:80: not parsed: " +
+               make_error_code(nr::error::malformed_message).message(),
+           "http1 tcp 10.0.0.1:40001 > 10.0.0.2:80: ended (fin), 0 messages in 15 and 0 bytes",
+           "lines tcp 10.0.0.1:40002 > 10.0.0.2:25: started", "lines tcp 10.0.0.2:25 > 10.0.0.1:40002: 220 a",
+           "lines tcp 10.0.0.2:25 > 10.0.0.1:40002: gap of 4 bytes at 7",
+           "lines tcp 10.0.0.2:25 > 10.0.0.1:40002: not parsed: " + make_error_code(nr::error::bytes_missing).message(),
+           "lines tcp 10.0.0.1:40002 > 10.0.0.2:25: ended (fin), 1 messages in 0 and 7 bytes, 1 gaps of 4 bytes"});
+}
+
+BOOST_AUTO_TEST_CASE(a_stream_of_one_parser_has_its_messages) {
+    udp(true, 5000, 53, query);
+    nr::datagram_stream stream{flows(), session::use{session::dns_over_udp{}}.ports({53})};
+    static_assert(std::is_same_v<decltype(stream)::message_type, session::dns_over_udp::message_type>);
+    check(all(std::move(stream)),
+          {"dns udp 10.0.0.1:5000 > 10.0.0.2:53: started",
+           "dns udp 10.0.0.1:5000 > 10.0.0.2:53: dns query 4660 example A",
+           "dns udp 10.0.0.1:5000 > 10.0.0.2:53: dns unanswered 4660 example A",
+           "dns udp 10.0.0.1:5000 > 10.0.0.2:53: ended (flushed), 2 messages in 25 and 0 bytes"});
+}
+
+BOOST_AUTO_TEST_CASE(memory_is_bounded_by_the_budget) {
+    for (unsigned i = 0; i != 200; ++i) {
+        auto c = connection(20000 + i, 80);
+        c.open();
+        c.next[0] += 10; // never comes
+        for (int n = 0; n != 4; ++n)
+            c.send(0, std::string(1400, 'x'));
+    }
+    nr::session_stream sessions{flows(), session::session_options{}.max_buffered(100'000),
+                                session::use{session::http1_parser{}}.ports({80})};
+    decltype(sessions)::event_batch events;
+    std::size_t most = 0;
+    while (sessions.try_receive(events))
+        most = std::max(most, sessions.buffered());
+    BOOST_TEST(most <= 100'000u);
+    BOOST_TEST(sessions.sessions() == 200u);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
