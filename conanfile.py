@@ -67,6 +67,7 @@ class NetringAsioConan(ConanFile):
         self.cpp_info.set_property("cmake_file_name", "netring_asio")
         self.component("core", ["boost::headers"], ["pcap", "pthread"])
         self.component("flow", ["core"])
+        self.component("export", ["flow"])
         self.component("session", ["flow"], ["crypto"])
 
     def component(self, name, requires, system_libs=()):

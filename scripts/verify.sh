@@ -49,7 +49,7 @@ foundation() {
         afpacket.ring --run_test='*/nothing_foreign*'
     claim "held blocks neither spin nor lose what fits; releases in any order and on any thread wake" \
         "an epoll of the test counts wake-ups; the peer's device counts packets" \
-        afpacket.ring --run_test='*/held_blocks*,*/a_newer_block*,*/releasing*'
+        afpacket.ring --run_test='*/held_blocks*,a_newer_block*,releasing*'
     claim "the process is idle while nothing comes, whatever is held and when the link is down" "getrusage" \
         capture.receiving --run_test='*/nothing_runs*'
     claim "batches and frames outlive the object and its context, released on another thread" \
@@ -57,13 +57,13 @@ foundation() {
     claim "every completion token; cancellation and destruction at each step" "tracked executor, counting allocator" \
         capture.conformance
     claim "1 000 cancelled receives and races with a timer lose no packet" "sequence numbers" \
-        capture.receiving --run_test='*/a_thousand*,*/a_race*'
+        capture.receiving --run_test='*/a_thousand*,a_race*'
     claim "packets() | take(5) returns with five, and the next receive gets the sixth" "sequence numbers" \
         capture.receiving --run_test='*/taking_five*'
     claim "packets through channels, on one context and to another thread: each is received or counted" \
         "sequence numbers" capture.pipe
     claim "flow events through channels: each is received or counted" "events of the same packets without a channel" \
-        stream.flow_stream --run_test='*pipe*'
+        stream.flow_stream --run_test='*/*pipe*'
     claim "a member of a fanout group that is closed while a frame of it is held takes no more packets" \
         "/proc/net/packet; sequence numbers" afpacket.options --run_test='*/members_of*'
     claim "an expression gives the same verdicts live and on the file written" "tcpdump on the same file" capture.verdicts

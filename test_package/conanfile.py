@@ -22,5 +22,5 @@ class Consumer(ConanFile):
 
     def test(self):
         if can_run(self):
-            for component in "core", "flow", "session":
+            for component in "core", "flow", "export", "session":
                 self.run(os.path.join(self.cpp.build.bindir, f"consumer_{component}"), env="conanrun")

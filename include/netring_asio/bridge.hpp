@@ -20,9 +20,10 @@ namespace netring_asio {
 /// Forwards frames between two interfaces, in both directions, as a cable with a filter in it would.
 ///
 /// Each frame that comes to one side leaves on the other as it was on the wire: with its VLAN tags, its checksum
-/// finished where a local sender left that to the device, and cut into segments where that was left too. The bridge
-/// does not learn addresses and changes no byte by itself. What it sends does not come back to it. Needs CAP_NET_RAW in
-/// the network namespaces of both.
+/// finished where a local sender left that to the device, and cut into segments where that was left too: by the kernel
+/// or the device, in tunnels (IP in IP, GRE, VXLAN, Geneve) by the bridge itself. In others it is dropped and told. The
+/// bridge does not learn addresses and changes no byte by itself. What it sends does not come back to it. Needs
+/// CAP_NET_RAW in the network namespaces of both.
 ///
 /// The receiving rings are the buffers: a side that is too slow makes that of the other fill, and frames that find it
 /// full are counted as lost. Frames longer than the other side's MTU are dropped, counted and told; it should have the

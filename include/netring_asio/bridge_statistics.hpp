@@ -9,10 +9,11 @@ namespace netring_asio {
 struct bridge_direction_statistics {
     std::uint64_t received = 0;  ///< taken from the receiving ring
     std::uint64_t forwarded = 0; ///< put into the sending ring
+    std::uint64_t segmented = 0; ///< of the forwarded: cut into segments by the bridge
     std::uint64_t filtered = 0;  ///< dropped by the filter
 
     std::uint64_t too_long = 0;            ///< beyond the MTU of the other side
-    std::uint64_t unsupported_offload = 0; ///< to be cut into segments in a way that a vnet header cannot express
+    std::uint64_t unsupported_offload = 0; ///< to be cut into segments in a way that is not known
     std::uint64_t link_down = 0;           ///< the other side was down
     std::uint64_t lost = 0;                ///< found the receiving ring full, or could not be described by the kernel
     std::uint64_t abandoned = 0;           ///< received, and not sent when the time to stop was over

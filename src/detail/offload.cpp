@@ -1,3 +1,4 @@
+#include "frame_bytes.hpp"
 #include <netring_asio/detail/offload.hpp>
 #include <netring_asio/detail/vlan.hpp>
 
@@ -6,28 +7,10 @@
 namespace netring_asio::detail {
 namespace {
 
-constexpr std::uint16_t ipv4_ethertype = 0x0800;
-constexpr std::uint16_t ipv6_ethertype = 0x86dd;
 constexpr std::size_t shortest_tcp = 20;
 constexpr std::size_t udp_header_size = 8;
 
-/// Reads of a frame that go beyond its end give 0.
-class reader {
-public:
-    explicit reader(std::span<std::byte const> bytes) noexcept
-        : bytes_{bytes} {}
-    std::uint8_t byte(std::size_t at) const noexcept {
-        return at < bytes_.size() ? std::to_integer<std::uint8_t>(bytes_[at]) : std::uint8_t{0};
-    }
-    std::uint16_t word(std::size_t at) const noexcept {
-        return static_cast<std::uint16_t>(byte(at) << 8 | byte(at + 1));
-    }
-
-private:
-    std::span<std::byte const> bytes_;
-};
-
-transport_header behind_ipv6(reader const& frame, std::size_t at) noexcept {
+transport_header behind_ipv6(frame_reader const& frame, std::size_t at) noexcept {
     auto next = frame.byte(at + 6);
     at += 40;
     for (int headers = 0; headers != 8; ++headers) {
@@ -39,7 +22,7 @@ transport_header behind_ipv6(reader const& frame, std::size_t at) noexcept {
     return next == IPPROTO_FRAGMENT ? transport_header{} : transport_header{at, next};
 }
 
-std::size_t header_size(reader const& frame, transport_header const& transport) noexcept {
+std::size_t header_size(frame_reader const& frame, transport_header const& transport) noexcept {
     return transport.protocol == IPPROTO_UDP ? udp_header_size
                                              : std::size_t{frame.byte(transport.offset + 12)} / 16 * 4;
 }
@@ -47,7 +30,7 @@ std::size_t header_size(reader const& frame, transport_header const& transport) 
 } // namespace
 
 transport_header find_transport(std::span<std::byte const> bytes, link_type link) noexcept {
-    reader const frame{bytes};
+    frame_reader const frame{bytes};
     std::size_t at = 0;
     if (link == link_type::ethernet) {
         at = 14;
@@ -61,7 +44,7 @@ transport_header find_transport(std::span<std::byte const> bytes, link_type link
     transport_header found;
     if (frame.byte(at) / 16 == 6) {
         found = behind_ipv6(frame, at);
-    } else if (frame.byte(at) / 16 == 4 && (frame.word(at + 6) & 0x3fff) == 0) {
+    } else if (frame.byte(at) / 16 == 4 && frame.byte(at) >= 0x45 && (frame.word(at + 6) & 0x3fff) == 0) {
         found = {at + std::size_t{frame.byte(at) & 0xfU} * 4, frame.byte(at + 9)};
     }
     return found.offset < bytes.size() ? found : transport_header{};
@@ -83,7 +66,7 @@ offload_info complete_offload(std::span<std::byte const> bytes, link_type link, 
     if (offload.type != gso_type::none) {
         // Another start of summing than the outermost transport header is that of a packet in a tunnel, whose outer
         // headers would not be made right for each segment.
-        auto const size = header_size(reader{bytes}, transport);
+        auto const size = header_size(frame_reader{bytes}, transport);
         offload.header_length = static_cast<std::uint16_t>(transport.offset + size);
         valid = valid && offload.segment_size != 0 && offload.checksum_start == transport.offset &&
                 offload.header_length < bytes.size() &&
@@ -98,17 +81,9 @@ offload_info complete_offload(std::span<std::byte const> bytes, link_type link, 
 }
 
 void finish_checksum(std::span<std::byte> frame, offload_info const& offload) noexcept {
-    reader const bytes{frame};
-    std::uint64_t sum = 0;
-    for (std::size_t at = offload.checksum_start; at < frame.size(); at += 2)
-        sum += bytes.word(at);
-    while (sum >> 16 != 0)
-        sum = (sum & 0xffff) + (sum >> 16);
+    auto const sum = frame_reader{frame}.sum(offload.checksum_start, frame.size());
     // 0 says in UDP that there is none, and is the same number otherwise.
-    auto const checksum = sum == 0xffff ? 0xffffU : 0xffff - static_cast<unsigned>(sum);
-    std::size_t const at = std::size_t{offload.checksum_start} + offload.checksum_offset;
-    frame[at] = static_cast<std::byte>(checksum >> 8);
-    frame[at + 1] = static_cast<std::byte>(checksum & 0xff);
+    put_word(frame, std::size_t{offload.checksum_start} + offload.checksum_offset, sum == 0xffff ? sum : 0xffffU - sum);
 }
 
 } // namespace netring_asio::detail

@@ -149,4 +149,53 @@ BOOST_AUTO_TEST_CASE(pings_too_long_for_the_other_side_are_dropped_and_counted) 
     BOOST_TEST(bridge.statistics().left_to_right.too_long == 20U);
 }
 
+namespace {
+
+/// A tunnel between the two hosts: 10.78.0.1 and 10.78.0.2.
+void add_vxlan(between const& hosts, std::string const& how) {
+    auto const add = [&](lab::side const& at, std::string const& own, std::string const& other) {
+        at.run({"sh", "-c",
+                "ip link add t0 type vxlan id 1 remote 10.77.0." + other + " dev " + at.name() + " " + how +
+                    " && ip addr add 10.78.0." + own + "/24 dev t0 && ip link set t0 up"});
+    };
+    add(hosts.here(), "1", "2");
+    add(hosts.there(), "2", "1");
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_CASE(tcp_in_tunnels) {
+    for (std::string const how : {"dstport 4789 udpcsum", "dstport 8472 noudpcsum"}) {
+        between const hosts;
+        add_vxlan(hosts, how);
+        running_bridge bridge{hosts};
+        auto const megabits = transfer(hosts, "10000000", {"-c", "10.78.0.2"});
+        bridge.stop();
+        auto const statistics = bridge.statistics().left_to_right;
+        BOOST_TEST_MESSAGE("figure: VXLAN, " << how << ": 10000000 bytes by iperf3 at " << megabits << " Mbit/s, "
+                                             << statistics.segmented << " of " << statistics.forwarded
+                                             << " frames cut into segments by the bridge");
+        BOOST_TEST(statistics.segmented > 100U);
+        BOOST_TEST(statistics.forwarded == statistics.received);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(what_cannot_be_cut_is_refused_and_told) {
+    between const hosts;
+    add_vxlan(hosts, "dstport 5000"); // nobody would take it for VXLAN
+    std::uint64_t told = 0;
+    auto options = between::options();
+    options.on_drop([&](nr::bridge_side from, nr::packet_view const& packet, nr::error_code why) {
+        told += from == nr::bridge_side::left && packet.offload.type == nr::gso_type::tcp_ipv4 &&
+                why == nr::error::invalid_offload;
+    });
+    running_bridge bridge{hosts, options};
+    auto server = hosts.there().start({"iperf3", "-s", "-1", "--forceflush"});
+    BOOST_REQUIRE(server.wait_for_output("Server listening", 10s));
+    hosts.here().run({"sh", "-c", "timeout 1 iperf3 -c 10.78.0.2 || true"});
+    bridge.stop();
+    BOOST_TEST(told != 0U);
+    BOOST_TEST(bridge.statistics().left_to_right.unsupported_offload == told);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

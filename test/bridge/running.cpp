@@ -40,14 +40,14 @@ BOOST_AUTO_TEST_CASE(frames_go_through_once_in_order_and_none_comes_back) {
     between const hosts;
     lab::numbered_receiver there{hosts.there()}, here{hosts.here()};
     running_bridge bridge{hosts};
-    lab::send_numbered(hosts.here(), hosts.there(), {.count = 50'000, .size = 1514, .rate = 100'000});
+    lab::send_numbered(hosts.here(), hosts.there(), {.count = 20'000, .size = 1514, .rate = 40'000});
     lab::send_numbered(hosts.there(), hosts.here(), {.count = 1'000});
-    BOOST_TEST((there.receive(50'001, 300ms) == numbers(50'000)));
+    BOOST_TEST((there.receive(20'001, 300ms) == numbers(20'000)));
     BOOST_TEST((here.receive(1'001, 300ms) == numbers(1'000)));
     bridge.stop();
     auto const [right, left] = bridge.statistics();
-    BOOST_TEST(right.received == 50'000U);
-    BOOST_TEST(right.forwarded == 50'000U);
+    BOOST_TEST(right.received == 20'000U);
+    BOOST_TEST(right.forwarded == 20'000U);
     BOOST_TEST(left.received == 1'000U);
     BOOST_TEST(left.forwarded == 1'000U);
     BOOST_TEST(dropped(right) + right.lost + right.rejected == 0U);
@@ -282,7 +282,8 @@ BOOST_AUTO_TEST_CASE(wrong_options_are_told) {
 BOOST_AUTO_TEST_CASE(nothing_is_allocated_in_the_steady_state) {
     between const hosts;
     net::io_context context{1};
-    std::optional<nr::bridge> bridge;
+    // A type-erased executor allocates for itself what is posted through it, if rarely.
+    std::optional<nr::basic_bridge<net::io_context::executor_type>> bridge;
     lab::allocation_counter counter;
     std::uint64_t made = 0, seen = 0, back = 0;
     auto options = between::options();
@@ -300,7 +301,7 @@ BOOST_AUTO_TEST_CASE(nothing_is_allocated_in_the_steady_state) {
         }
         return nr::bridge_verdict::forward;
     });
-    bridge.emplace(hosts.open(context.get_executor(), options));
+    hosts.middle().enter([&] { bridge.emplace(context, options); });
     bridge->async_run([](nr::error_code) {});
     auto sender = lab::start_sender(hosts.here(), hosts.there(), {.count = 90'000, .size = 500, .rate = 60'000});
     auto other = lab::start_sender(hosts.there(), hosts.here(), {.count = 90'000, .rate = 60'000});

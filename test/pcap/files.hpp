@@ -87,6 +87,7 @@ public:
     temporary_folder(temporary_folder const&) = delete;
     temporary_folder& operator=(temporary_folder const&) = delete;
     fs::path operator/(std::string_view name) const { return path_ / name; }
+    fs::path const& path() const noexcept { return path_; }
 
 private:
     fs::path path_;

@@ -4,6 +4,7 @@
 #include <netring_asio/bridge_packet.hpp>
 #include <netring_asio/bridge_statistics.hpp>
 #include <netring_asio/detail/handler_memory.hpp>
+#include <netring_asio/detail/segmenter.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/packet/packet_batch.hpp>
 
@@ -56,6 +57,7 @@ public:
         auto const value = [](counter const& of) { return of.load(std::memory_order_relaxed); };
         return {.received = value(received_),
                 .forwarded = value(forwarded_),
+                .segmented = value(segmented_),
                 .filtered = value(filtered_),
                 .too_long = value(too_long_),
                 .unsupported_offload = value(unsupported_offload_),
@@ -139,18 +141,39 @@ private:
 
     /// Sends what is left of the batch; false while it waits for room.
     bool forward() {
-        for (; at_ != std::default_sentinel; ++at_) {
-            if (!accept(*at_))
+        while (!segments_.done() || at_ != std::default_sentinel) {
+            if (segments_.done() && !accept(*at_)) {
+                ++at_;
                 continue;
+            }
             error_code ec;
-            if (!sink_.try_send_packet(packet_.view(), ec) && !ec) {
-                sink_.async_send_packet(packet_.view(), step{*this, &bridge_direction::on_sent});
+            if (!sink_.try_send_packet(next(), ec) && !ec) {
+                sink_.async_send_packet(next(), step{*this, &bridge_direction::on_sent});
                 return false;
             }
-            account(ec);
+            settle(ec);
         }
         batch_.reset();
         return true;
+    }
+
+    packet_view const& next() const noexcept { return segments_.done() ? packet_.view() : segments_.segment(); }
+
+    /// What was tried is sent or refused: goes on to the next segment or packet.
+    void settle(error_code ec) {
+        if (!segments_.done()) {
+            segments_.next();
+            if (ec)
+                segments_.reset();
+            else if (!segments_.done())
+                return;
+            else
+                count(segmented_);
+        } else if (ec == error::invalid_offload && segments_.begin(packet_.view())) {
+            return;
+        }
+        account(ec);
+        ++at_;
     }
 
     void on_sent(error_code ec) {
@@ -159,13 +182,13 @@ private:
             last_ = finishing_ = true;
             return draining_ ? void() : end();
         }
-        account(ec);
-        ++at_;
+        settle(ec);
         go_on();
     }
 
     /// Counts what is received and will not be sent.
     void give_up() {
+        segments_.reset();
         for (; at_ != std::default_sentinel; ++at_)
             count(abandoned_);
         while (source_.try_receive(batch_)) {
@@ -244,6 +267,7 @@ private:
     packet_batch batch_;
     packet_batch::iterator at_;
     bridge_packet packet_;
+    segmenter segments_; // of the packet
     bridge_side const from_;
     bool receiving_ = false;
     bool draining_ = false;
@@ -253,6 +277,7 @@ private:
 
     counter received_{0};
     counter forwarded_{0};
+    counter segmented_{0};
     counter filtered_{0};
     counter too_long_{0};
     counter unsupported_offload_{0};
