@@ -29,7 +29,7 @@ bool reassembler::over_budget(std::size_t more) const noexcept {
            (memory_ != nullptr && memory_->used_ + more > memory_->max_bytes_);
 }
 
-reassembler::iterator reassembler::discard(iterator at) noexcept {
+reassembler::iterator reassembler::discard(iterator const& at) noexcept {
     auto* const gone = &*at;
     auto const next = pieces_.erase(at);
     buffered_ -= gone->cost();
@@ -171,7 +171,7 @@ void reassembler::store(incoming const& segment, position begin, position end) {
 }
 
 // Puts [begin, end) of a segment in the place of what an old piece has there; returns what follows.
-reassembler::iterator reassembler::replace(iterator at, incoming const& segment, position begin, position end) {
+reassembler::iterator reassembler::replace(iterator const& at, incoming const& segment, position begin, position end) {
     auto const bytes = std::move(at->bytes);
     incoming const old{at->begin, at->end, at->segment_begin, at->segment_end, bytes};
     buffered_ -= bytes.size();

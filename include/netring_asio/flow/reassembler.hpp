@@ -85,9 +85,9 @@ private:
     void anchor(position base) noexcept;
     void insert(incoming const& segment);
     void store(incoming const& segment, position begin, position end);
-    iterator replace(iterator old, incoming const& segment, position begin, position end);
+    iterator replace(iterator const& old, incoming const& segment, position begin, position end);
     bool is_preferred(incoming const& segment, piece const& to) const noexcept;
-    iterator discard(iterator at) noexcept;
+    iterator discard(iterator const& at) noexcept;
     void clear() noexcept;
     bool over_budget(std::size_t more = 0) const noexcept;
     void stop() noexcept;
