@@ -56,8 +56,8 @@ public:
     using executor_type = typename Source::executor_type;
     using extractor_type = Extractor;
     using key_type = typename Extractor::key_type;
-    using event_type = flow::basic_event<key_type>;
-    using event_batch = flow::basic_event_batch<key_type>;
+    using event_type = flow::basic_event<key_type, flow::state_of<Extractor>>;
+    using event_batch = flow::basic_event_batch<key_type, flow::state_of<Extractor>>;
 
     /// The same stream over its source on another executor type.
     template <class Executor>

@@ -9,7 +9,7 @@ namespace {
 
 // The place of a letter is its code; a small letter's has one bit more.
 constexpr std::string_view letters{"\0SHADFRIQTWG^", 13};
-constexpr std::uint64_t small = 16;
+constexpr std::uint32_t small = 16;
 constexpr unsigned bits = 5;
 
 } // namespace
@@ -21,10 +21,10 @@ std::ostream& operator<<(std::ostream& out, connection_state state) {
 }
 
 std::size_t history::size() const noexcept {
-    auto const used = [](std::uint64_t word) {
-        return (static_cast<std::size_t>(std::bit_width(word)) + bits - 1) / bits;
-    };
-    return used(words_[0]) + used(words_[1]);
+    std::size_t result = 0;
+    for (auto const word : words_)
+        result += (static_cast<std::size_t>(std::bit_width(word)) + bits - 1) / bits;
+    return result;
 }
 
 char history::operator[](std::size_t at) const noexcept {
@@ -46,7 +46,8 @@ void history::push_back(char letter) noexcept {
     auto const code = letters.find(is_small ? static_cast<char>(letter - 'a' + 'A') : letter);
     if (at == capacity || code == letters.npos || code == 0)
         return;
-    words_[at / letters_per_word] |= (code + (is_small ? small : 0)) << (at % letters_per_word * bits);
+    words_[at / letters_per_word] |= (static_cast<std::uint32_t>(code) + (is_small ? small : 0))
+                                     << (at % letters_per_word * bits);
 }
 
 std::ostream& operator<<(std::ostream& out, history const& value) { return out << value.str(); }

@@ -56,6 +56,37 @@ std::ostream& operator<<(std::ostream& out, five_tuple_key const& key) {
     return out;
 }
 
+std::ostream& operator<<(std::ostream& out, mac_address const& address) {
+    auto const flags = out.flags(std::ios::hex);
+    auto const fill = out.fill('0');
+    for (std::size_t i = 0; i != address.bytes.size(); ++i)
+        out << (i == 0 ? "" : ":") << std::setw(2) << static_cast<unsigned>(address.bytes[i]);
+    out.fill(fill);
+    out.flags(flags);
+    return out;
+}
+
+void print(std::ostream& out, ip_pair_key const& key, orientation way) {
+    auto const forward = way == orientation::a_to_b;
+    out << (forward ? key.a : key.b).to_string(key.ip_version) << " > "
+        << (forward ? key.b : key.a).to_string(key.ip_version);
+}
+
+std::ostream& operator<<(std::ostream& out, ip_pair_key const& key) {
+    print(out, key, orientation::a_to_b);
+    return out;
+}
+
+void print(std::ostream& out, mac_pair_key const& key, orientation way) {
+    auto const forward = way == orientation::a_to_b;
+    out << (forward ? key.a : key.b) << " > " << (forward ? key.b : key.a);
+}
+
+std::ostream& operator<<(std::ostream& out, mac_pair_key const& key) {
+    print(out, key, orientation::a_to_b);
+    return out;
+}
+
 std::ostream& operator<<(std::ostream& out, event_kind kind) {
     switch (kind) {
     case event_kind::started:
@@ -93,6 +124,20 @@ std::ostream& operator<<(std::ostream& out, end_reason reason) {
 }
 
 namespace detail {
+
+void print_vlans(std::ostream& out, std::array<std::uint16_t, 2> const& vlans) {
+    if (vlans[0] != 0 || vlans[1] != 0)
+        out << " vlan " << vlans[0];
+    if (vlans[1] != 0)
+        out << '.' << vlans[1];
+}
+
+void print_tunnel(std::ostream& out, decode::tunnel kind, std::uint32_t id) {
+    static constexpr char const* names[] = {"",     "ip-in-ip", "gre",    "erspan", "etherip",
+                                            "mpls", "vxlan",    "geneve", "gtp-u",  "teredo"};
+    if (kind != decode::tunnel::none)
+        out << " in " << names[static_cast<std::size_t>(kind)] << ' ' << id;
+}
 
 void print_head(std::ostream& out, event_kind kind, end_reason reason, timestamp time) {
     auto const seconds = std::chrono::floor<std::chrono::seconds>(time);

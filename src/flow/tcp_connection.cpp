@@ -250,8 +250,8 @@ tcp_connection::report tcp_connection::update(decode::headers const& packet, std
     if (from.fin && to.fin && from.has_acknowledged && to.has_acknowledged &&
         !sequence_before(from.acknowledged, to.next) && !sequence_before(to.acknowledged, from.next))
         result.outcome = outcome::closed;
-    else if (!established_ && answered) {
-        established_ = true;
+    else if (!sides_[0].established && !sides_[1].established && answered) {
+        from.established = 1;
         result.outcome = outcome::established;
     }
     return result;

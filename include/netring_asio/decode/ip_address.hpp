@@ -1,7 +1,10 @@
 #pragma once
 
+#include <boost/endian/conversion.hpp>
+
 #include <array>
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <iosfwd>
@@ -37,8 +40,17 @@ struct ip_address {
     std::string to_string(int version) const;
     std::string to_string() const { return to_string(is_v4_mapped() ? 4 : 6); }
 
-    friend auto operator<=>(ip_address const&, ip_address const&) = default;
+    friend bool operator==(ip_address const& a, ip_address const& b) noexcept {
+        return a.half(0) == b.half(0) && a.half(1) == b.half(1);
+    }
+    friend std::strong_ordering operator<=>(ip_address const& a, ip_address const& b) noexcept {
+        auto const high = a.half(0) <=> b.half(0);
+        return high != 0 ? high : a.half(1) <=> b.half(1);
+    }
     friend std::ostream& operator<<(std::ostream& out, ip_address const& address);
+
+private:
+    std::uint64_t half(std::size_t i) const noexcept { return boost::endian::load_big_u64(bytes.data() + i * 8); }
 };
 
 } // namespace netring_asio::decode

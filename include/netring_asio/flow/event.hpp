@@ -78,7 +78,7 @@ struct flow_stats {
 };
 
 /// Something that happened to a flow, with what is known of the flow then. A plain value.
-template <class Key>
+template <class Key, class State = no_state>
 struct basic_event {
     event_kind kind = event_kind::started;
     end_reason reason = end_reason::none;
@@ -89,6 +89,7 @@ struct basic_event {
     std::uint64_t flow_id = 0; ///< unique within one tracker; the parts of a flow that was cut share it
     timestamp time{};          ///< packet time when it happened
     flow_stats stats;
+    [[no_unique_address]] State state{}; ///< what the extractor kept of the flow
 
     auto const& initiator() const noexcept
         requires requires(Key const& k) { k.a; }
@@ -113,8 +114,8 @@ void print_stats(std::ostream& out, event_kind kind, flow_stats const& stats);
 } // namespace detail
 
 /// One line: time in UTC, what happened, the key, and the counters where they are final.
-template <class Key>
-std::ostream& operator<<(std::ostream& out, basic_event<Key> const& e) {
+template <class Key, class State>
+std::ostream& operator<<(std::ostream& out, basic_event<Key, State> const& e) {
     detail::print_head(out, e.kind, e.reason, e.time);
     print(out, e.key, e.orientation);
     detail::print_stats(out, e.kind, e.stats);

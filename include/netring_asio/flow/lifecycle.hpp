@@ -53,9 +53,9 @@ public:
     friend std::ostream& operator<<(std::ostream& out, history const& value);
 
 private:
-    // Twelve letters of five bits in each word, the first in the lowest; 0 is none.
-    static constexpr std::size_t letters_per_word = 12;
-    std::array<std::uint64_t, 2> words_{};
+    // Six letters of five bits in each word, the first in the lowest; 0 is none.
+    static constexpr std::size_t letters_per_word = 6;
+    std::array<std::uint32_t, capacity / letters_per_word> words_{};
 };
 
 } // namespace netring_asio::flow

@@ -10,6 +10,10 @@ namespace netring_asio::flow {
 
 /// Time as the packets tell it: never goes back, and does not believe a single wild stamp.
 ///
+/// Stamps far behind the time reached come from a clock that was set back, or from another one: time then goes on by
+/// what passes between them. A clock that was set forward while a steady one says that no time passed takes all
+/// deadlines along. A file has no steady clock: there a jump that is confirmed means that so much time passed.
+///
 /// @par Thread safety
 /// A plain value.
 class packet_clock {
@@ -20,21 +24,39 @@ public:
         : max_jump_{max_jump}
         , max_live_jump_{max_live_jump} {}
 
-    /// The time reached; nothing before the first packet.
+    /// The time by which deadlines count; it goes on evenly where the clock was set. Nothing before the first packet.
     std::optional<timestamp> now() const noexcept { return now_; }
+    /// The same time as the clock of the packets shows it.
+    timestamp shown(timestamp time) const noexcept { return time + set_by_; }
+    timestamp deadline_of(timestamp shown) const noexcept { return shown - set_by_; }
 
     /// A packet was stamped so; returns the time at which it is processed.
     timestamp observe(timestamp stamp, clock_source clock) noexcept {
-        if (!now_)
-            return set(stamp);
-        if (stamp <= *now_)
+        if (!now_) { // deadlines count from here, whatever the stamp
+            set_by_ = stamp.time_since_epoch();
+            return set(timestamp{});
+        }
+        stamp -= set_by_;
+        auto const live = clock != clock_source::unknown;
+        auto const bound = live ? max_live_jump_ : max_jump_;
+        if (stamp >= *now_ - max_live_jump_ && stamp - *now_ <= bound + passed_) [[likely]] {
+            is_confirmed_ = true;
+            return stamp > *now_ ? set(stamp) : *now_;
+        }
+        if (!is_confirmed_) { // nothing says yet which of the two is right
+            set_by_ += stamp - *now_;
+            ++doubts_;
             return *now_;
-        auto const bound = clock == clock_source::unknown ? max_jump_ : max_live_jump_;
-        if (stamp - *now_ <= bound + passed_) [[likely]]
-            return set(stamp);
+        }
+        if (stamp < *now_)
+            return behind(stamp, bound);
         // A second packet near the first wild one confirms it.
         if (doubted_ && stamp >= *doubted_ - bound && stamp <= *doubted_ + bound) {
             ++jumps_;
+            if (live) {
+                set_by_ += stamp - *now_ - passed_;
+                return set(*now_ + passed_);
+            }
             return set(stamp);
         }
         doubted_ = stamp;
@@ -64,15 +86,28 @@ private:
     timestamp set(timestamp stamp) noexcept {
         now_ = stamp;
         doubted_.reset();
+        behind_.reset();
         passed_ = {};
         return stamp;
+    }
+
+    timestamp behind(timestamp stamp, duration bound) noexcept {
+        auto step = behind_ ? stamp - *behind_ : passed_;
+        if (step < duration{} || step > bound + passed_)
+            step = passed_;
+        behind_ = stamp;
+        passed_ = {};
+        return *(now_ = *now_ + step);
     }
 
     duration max_jump_;
     duration max_live_jump_;
     std::optional<timestamp> now_;
     std::optional<timestamp> doubted_;
+    std::optional<timestamp> behind_; // the last stamp that was far behind
+    duration set_by_{};               // how far the packets' clock is ahead of now_
     duration passed_{};
+    bool is_confirmed_ = false; // two packets have agreed
     std::uint64_t doubts_ = 0;
     std::uint64_t jumps_ = 0;
 };

@@ -6,6 +6,7 @@
 #include <netring_asio/flow/detail/hash_bytes.hpp>
 #include <netring_asio/flow/detail/hash_index.hpp>
 #include <netring_asio/flow/detail/record_slab.hpp>
+#include <netring_asio/flow/detail/state_slab.hpp>
 #include <netring_asio/flow/detail/tcp_connection.hpp>
 #include <netring_asio/flow/detail/tcp_troubles.hpp>
 #include <netring_asio/flow/detail/timer_wheel.hpp>
@@ -79,7 +80,8 @@ class tracker {
 public:
     using extractor_type = Extractor;
     using key_type = typename Extractor::key_type;
-    using event_type = basic_event<key_type>;
+    using state_type = state_of<Extractor>;
+    using event_type = basic_event<key_type, state_type>;
     using event_list = std::vector<event_type>;
 
     explicit tracker(Extractor extract = Extractor{}, tracker_options const& options = tracker_options{});
@@ -91,7 +93,7 @@ public:
     /// Shows packets to an observer from here on, or to none; it must live as long.
     void observe(packet_observer<key_type>* observer) noexcept { observer_ = observer; }
 
-    /// No packet came until `now`: appends what expired.
+    /// No packet came until `now`, by the clock that `now()` shows: appends what expired.
     void advance(timestamp now, event_list& events);
 
     /// So much time passed by a steady clock since the last packet. Widens what the next stamp may jump by.
@@ -101,7 +103,10 @@ public:
     bool flush(event_list& events, std::size_t limit = 4096);
 
     /// The time of the last packet, or of `advance` if that was later; nothing before the first packet.
-    std::optional<timestamp> now() const noexcept { return clock_.now(); }
+    std::optional<timestamp> now() const noexcept {
+        auto const reached = clock_.now();
+        return reached ? clock_.shown(*reached) : reached;
+    }
     /// When `advance` is worth calling next if no packet comes; nothing if no flow is left.
     std::optional<timestamp> next_expiry() const noexcept;
 
@@ -132,11 +137,11 @@ private:
     std::uint32_t flow_of(found_key const& found, std::uint32_t hash, std::uint32_t candidate,
                           decode::headers const& packet, timestamp now, event_list& events);
     void count_only(decode::headers const& packet, share const& add, timestamp now, event_list& events);
-    void count(record& r, std::size_t side, share const& add, timestamp now, event_list& events);
+    void count(std::uint32_t at, std::size_t side, share const& add, timestamp now, event_list& events);
     void progress(std::uint32_t at, std::size_t side, decode::headers const& packet, timestamp now, event_list& events);
 
     std::uint32_t find(key_type const& key, std::uint32_t hash) const noexcept {
-        return index_.find(hash, [&](std::uint32_t at) { return records_[at].key == key; });
+        return index_.find(hash, [&](std::uint32_t at) { return detail::same_key(records_[at].key, key); });
     }
     std::uint32_t create(found_key const& found, std::uint32_t hash, decode::headers const& packet, timestamp now,
                          event_list& events);
@@ -144,14 +149,14 @@ private:
     void progress_tcp(std::uint32_t at, std::size_t side, decode::headers const& packet, timestamp now,
                       event_list& events);
     void flip(record& r) noexcept;
+    void cut(std::uint32_t at, timestamp now, event_list& events);
     void remember(std::uint32_t at, end_reason reason, timestamp now, event_list& events);
     void remove(std::uint32_t at, timestamp now, event_list& events);
     void expire(timestamp now, event_list& events);
     void evict(timestamp now, event_list& events);
-    void tell(event_kind kind, end_reason reason, record const& r, timestamp now, event_list& events);
+    void tell(event_kind kind, end_reason reason, std::uint32_t at, timestamp now, event_list& events);
     flow_stats describe(record const& r) const noexcept;
     void clear_counters(record& r) noexcept;
-    bool is_udp(record const& r) const noexcept;
     void classify(std::uint32_t at, record& r) noexcept;
     void link_timer(std::uint32_t at, record& r) noexcept;
     timestamp idle_deadline(record const& r) const noexcept;
@@ -169,6 +174,7 @@ private:
     detail::hash_index index_;
     detail::record_slab<record> records_;
     detail::free_list<detail::tcp_troubles> troubles_;
+    [[no_unique_address]] detail::state_slab<state_type> states_;
     detail::timer_wheel wheel_;
     packet_observer<key_type>* observer_ = nullptr;
     std::uint64_t next_id_ = 1;

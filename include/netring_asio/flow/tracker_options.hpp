@@ -17,6 +17,9 @@ public:
 
     /// Flows in the table at once; one more evicts one. Default 1 000 000, at most 2^31.
     tracker_options& max_flows(std::size_t value) noexcept { return max_flows_ = value, *this; }
+    /// Flows for which memory is taken at the start, in huge pages where the kernel has them, which makes large tables
+    /// faster. What more flows need is taken little by little. Default 0.
+    tracker_options& expected_flows(std::size_t value) noexcept { return expected_flows_ = value, *this; }
     /// A TCP connection is over when nothing came for so long. Default 300 s.
     tracker_options& tcp_timeout(duration value) noexcept { return tcp_timeout_ = value, *this; }
     /// The same for UDP. Default 60 s.
@@ -27,7 +30,8 @@ public:
     tracker_options& unanswered_timeout(duration value) noexcept { return unanswered_timeout_ = value, *this; }
     /// How long after its end a TCP connection is remembered, so that a straggler makes no new flow. Default 5 s.
     tracker_options& linger(duration value) noexcept { return linger_ = value, *this; }
-    /// A flow longer than this is cut into parts, each told; zero, the default, cuts none.
+    /// A flow longer than this is cut into parts, each told; zero, the default, cuts none. One that carried 2^47 bytes
+    /// in one direction is cut in any case.
     tracker_options& active_timeout(duration value) noexcept { return active_timeout_ = value, *this; }
     /// A packet that comes this much later than the one before, by the stamps, must be confirmed by a second one before
     /// the clock goes on. Default one hour for packets of files.
@@ -43,6 +47,7 @@ public:
     }
 
     std::size_t max_flows() const noexcept { return max_flows_; }
+    std::size_t expected_flows() const noexcept { return expected_flows_; }
     duration tcp_timeout() const noexcept { return tcp_timeout_; }
     duration udp_timeout() const noexcept { return udp_timeout_; }
     duration other_timeout() const noexcept { return other_timeout_; }
@@ -56,6 +61,7 @@ public:
 
 private:
     std::size_t max_flows_ = 1'000'000;
+    std::size_t expected_flows_ = 0;
     duration tcp_timeout_ = std::chrono::seconds{300};
     duration udp_timeout_ = std::chrono::seconds{60};
     duration other_timeout_ = std::chrono::seconds{30};

@@ -43,6 +43,23 @@ std::uint64_t hash_bytes(void const* data, std::uint64_t seed) noexcept {
     }
 }
 
+/// Whether keys are equal: by their bytes where these determine the value.
+template <class Key>
+bool same_key(Key const& a, Key const& b) noexcept {
+    if constexpr (std::has_unique_object_representations_v<Key> && sizeof(Key) >= 8) {
+        auto const* x = reinterpret_cast<unsigned char const*>(&a);
+        auto const* y = reinterpret_cast<unsigned char const*>(&b);
+        std::uint64_t difference = 0;
+        for (std::size_t i = 0; i + 8 <= sizeof(Key); i += 8)
+            difference |= load(x + i) ^ load(y + i);
+        if constexpr (sizeof(Key) % 8 != 0)
+            difference |= load(x + sizeof(Key) - 8) ^ load(y + sizeof(Key) - 8);
+        return difference == 0;
+    } else {
+        return a == b;
+    }
+}
+
 /// The hash of a key: of its bytes where they determine its value, else of what `hash_value(key)` gives.
 template <class Key>
 std::uint64_t hash_key(Key const& key, std::uint64_t seed) noexcept {

@@ -44,7 +44,6 @@ public:
     bool unanswered() const noexcept { return sides_[0].state == state::syn_sent && sides_[1].state == state::silent; }
     /// Both sides have sent their FIN.
     bool closing() const noexcept { return sides_[0].fin && sides_[1].fin; }
-    bool established() const noexcept { return established_; }
 
     connection_state zeek_state(history_log const& history) const noexcept;
 
@@ -76,6 +75,7 @@ private:
         std::uint8_t has_acknowledged : 1 = 0;
         std::uint8_t has_initial : 1 = 0; // its SYN was seen
         std::uint8_t syn_repeated : 1 = 0;
+        std::uint8_t established : 1 = 0; // it completed the handshake
     };
 
     bool is_plausible_reset(decode::headers const& packet, side_state const& from, side_state const& to) const noexcept;
@@ -86,7 +86,6 @@ private:
     std::array<side_state, 2> sides_{};
     // From the SYN to the answer and from that to its acknowledgment, in 16 ns; 0 if not known.
     std::array<std::uint32_t, 2> round_trips_{};
-    bool established_ = false;
 };
 
 } // namespace netring_asio::flow::detail

@@ -16,11 +16,12 @@ class timer_wheel {
 public:
     static constexpr std::uint32_t none = 0xffffffff;
     static constexpr std::size_t buckets = 8192;
+    static constexpr std::uint16_t unlinked = 0xffff;
 
     struct links {
         std::uint32_t previous = none;
         std::uint32_t next = none;
-        std::uint32_t bucket = none;
+        std::uint16_t bucket = unlinked;
     };
 
     timer_wheel()
@@ -37,7 +38,7 @@ public:
             tick = now_;
         if (tick >= now_ + buckets)
             tick = now_ + buckets - 1;
-        auto const bucket = static_cast<std::uint32_t>(tick % buckets);
+        auto const bucket = static_cast<std::uint16_t>(tick % buckets);
         auto& mine = links_of(record);
         mine = {none, heads_[bucket], bucket};
         if (mine.next != none)
@@ -49,7 +50,7 @@ public:
     template <class LinksOf>
     void unlink(std::uint32_t record, LinksOf links_of) noexcept {
         auto& mine = links_of(record);
-        if (mine.bucket == none)
+        if (mine.bucket == unlinked)
             return;
         if (mine.next != none)
             links_of(mine.next).previous = mine.previous;

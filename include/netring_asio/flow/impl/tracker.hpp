@@ -26,6 +26,8 @@ inline std::uint64_t tick_of(timestamp time) noexcept {
     return count <= 0 ? 0 : static_cast<std::uint64_t>(count / tick_nanoseconds);
 }
 
+inline std::uint32_t low_tick(timestamp time) noexcept { return static_cast<std::uint32_t>(tick_of(time)); }
+
 } // namespace detail
 
 template <extractor Extractor>
@@ -36,8 +38,12 @@ tracker<Extractor>::tracker(Extractor extract, tracker_options const& options)
     , defragmenter_{options.defragmenting()}
     , clock_{options.max_clock_jump(), options.max_live_clock_jump()}
     , seed_{(static_cast<std::uint64_t>(std::random_device{}()) << 32) | std::random_device{}()}
+    , index_{std::min(options.expected_flows(), options.max_flows())}
     , records_{std::clamp<std::size_t>(options.max_flows(), 1, std::size_t{1} << 31)}
-    , troubles_{std::clamp<std::size_t>(options.max_flows(), 1, std::size_t{1} << 31)} {}
+    , troubles_{std::clamp<std::size_t>(options.max_flows(), 1, std::size_t{1} << 31)} {
+    if (options.expected_flows() != 0)
+        records_.populate(options.expected_flows());
+}
 
 template <extractor Extractor>
 template <std::ranges::input_range Packets>
@@ -86,9 +92,8 @@ void tracker<Extractor>::update(group& g, std::size_t i, event_list& events) {
     }
     auto const& found = *g.found[i];
     auto const at = flow_of(found, g.hash[i], g.candidate[i], h, now, events);
-    auto& r = records_[at];
-    std::size_t const side = found.orientation == r.orientation ? 0 : 1;
-    count(r, side, {1, h.wire_length, h.ip_length, h.payload_length, h.time, h.time}, now, events);
+    std::size_t const side = found.orientation == records_[at].orientation ? 0 : 1;
+    count(at, side, {1, h.wire_length, h.ip_length, h.payload_length, h.time, h.time}, now, events);
     progress(at, side, h, now, events);
 }
 
@@ -108,7 +113,7 @@ timestamp tracker<Extractor>::tick(decode::headers const& packet, clock_source c
         if (clock_.jumps() != jumps) {
             for (auto const& [at, id] : doubted_)
                 if (records_[at].live && records_[at].id == id)
-                    records_[at].last_seen = now;
+                    records_[at].see(now);
             defragmenter_.jump(*before, now);
         }
         doubted_.clear();
@@ -168,9 +173,9 @@ void tracker<Extractor>::count_only(decode::headers const& packet, share const& 
     }
     auto const at = flow_of(*found, hash(found->key), none, packet, now, events);
     auto& r = records_[at];
-    count(r, found->orientation == r.orientation ? 0 : 1, add, now, events);
+    count(at, found->orientation == r.orientation ? 0 : 1, add, now, events);
     if (!r.ended)
-        r.last_seen = now;
+        r.see(now);
 }
 
 template <extractor Extractor>
@@ -178,16 +183,16 @@ std::uint32_t tracker<Extractor>::flow_of(found_key const& found, std::uint32_t 
                                           decode::headers const& h, timestamp now, event_list& events) {
     // An earlier packet of the group may have ended the candidate's flow.
     auto at = candidate;
-    if (at == none || !records_[at].live || !(records_[at].key == found.key))
+    if (at == none || !records_[at].live || !detail::same_key(records_[at].key, found.key))
         at = find(found.key, hash);
     if (at != none && deadline(records_[at]) <= now) {
         end(at, end_reason::idle, now, events);
         at = find(found.key, hash);
     }
-    if (at != none && h.has_tcp && records_[at].is_tcp &&
+    if (at != none && is_one_connection<Extractor> && h.has_tcp && records_[at].is_tcp &&
         records_[at].tcp.is_new_attempt(h, found.orientation == records_[at].orientation ? 0 : 1)) {
         if (!records_[at].ended)
-            tell(event_kind::ended, end_reason::reused, records_[at], now, events);
+            tell(event_kind::ended, end_reason::reused, at, now, events);
         remove(at, now, events);
         at = none;
     } else if (at != none && h.has_tcp &&
@@ -201,43 +206,45 @@ std::uint32_t tracker<Extractor>::flow_of(found_key const& found, std::uint32_t 
 }
 
 template <extractor Extractor>
-void tracker<Extractor>::count(record& r, std::size_t side, share const& add, timestamp now, event_list& events) {
+void tracker<Extractor>::count(std::uint32_t at, std::size_t side, share const& add, timestamp now,
+                               event_list& events) {
+    auto& r = records_[at];
+    if (r.sides[side].full() && !r.ended) [[unlikely]]
+        cut(at, now, events);
     if (r.resumed) {
         r.resumed = false;
-        r.begun = now;
+        r.begun = detail::low_tick(now);
         r.first_time = add.first_time;
-        tell(event_kind::started, end_reason::none, r, now, events);
+        tell(event_kind::started, end_reason::none, at, now, events);
         ++statistics_.started;
         ++statistics_.flows;
     }
-    if (r.packets() == 0)
+    if (r.empty())
         r.first_time = add.first_time;
     r.last_time = add.last_time;
-    if (is_udp(r))
+    if (r.protocol == decode::protocol::udp)
         r.history.note(side, detail::seen::data);
-    auto& d = r.sides[side];
-    d.packets += add.packets;
-    d.wire_bytes += add.wire_bytes;
-    d.ip_bytes += add.ip_bytes;
-    d.payload_bytes += add.payload_bytes;
+    r.sides[side].add(add.packets, add.wire_bytes, add.ip_bytes, add.payload_bytes);
 }
 
 template <extractor Extractor>
 void tracker<Extractor>::progress(std::uint32_t at, std::size_t side, decode::headers const& h, timestamp now,
                                   event_list& events) {
     auto& r = records_[at];
+    auto const way = side == 0 ? r.orientation : opposite(r.orientation);
     if (observer_ != nullptr)
-        observer_->packet({r.id, r.key, side == 0 ? r.orientation : opposite(r.orientation), side == 0, r.ended}, h,
-                          now);
+        observer_->packet({r.id, r.key, way, side == 0, r.ended != 0}, h, clock_.shown(now));
     if (!r.ended)
-        r.last_seen = now;
-    if (h.has_tcp)
+        r.see(now);
+    if constexpr (requires { extract_.update(states_[at], h, way); })
+        extract_.update(states_[at], h, way);
+    if (is_one_connection<Extractor> && h.has_tcp)
         return progress_tcp(at, side, h, now, events);
     if (r.ended)
         return;
     if (!r.is_tcp && !r.established && side == 1) {
         r.established = true;
-        tell(event_kind::established, end_reason::none, r, now, events);
+        tell(event_kind::established, end_reason::none, at, now, events);
     }
     classify(at, r);
 }
@@ -265,7 +272,7 @@ void tracker<Extractor>::progress_tcp(std::uint32_t at, std::size_t side, decode
         break;
     case detail::tcp_connection::outcome::established:
         r.established = true;
-        tell(event_kind::established, end_reason::none, r, now, events);
+        tell(event_kind::established, end_reason::none, at, now, events);
         break;
     case detail::tcp_connection::outcome::closed:
         return remember(at, end_reason::fin, now, events);
@@ -297,28 +304,35 @@ std::uint32_t tracker<Extractor>::create(found_key const& found, std::uint32_t h
     r = {};
     r.key = key;
     r.live = true;
-    r.hash = hash;
-    // Who answers a SYN that was not seen is not who began.
-    constexpr auto syn_ack = decode::tcp_flag::syn | decode::tcp_flag::ack;
-    r.orientation = h.has_tcp && (h.tcp_flags & syn_ack) == syn_ack ? opposite(way) : way;
-    if (r.orientation != way)
-        r.history.flip();
-    r.is_tcp = h.has_tcp;
-    r.last_seen = r.begun = now;
+    r.orientation = way;
+    if constexpr (is_one_connection<Extractor>) {
+        // Who answers a SYN that was not seen is not who began.
+        constexpr auto syn_ack = decode::tcp_flag::syn | decode::tcp_flag::ack;
+        if (h.has_tcp && (h.tcp_flags & syn_ack) == syn_ack) {
+            r.orientation = opposite(way);
+            r.history.flip();
+        }
+        r.is_tcp = h.has_tcp;
+        r.protocol = h.protocol;
+    }
+    r.last_seen = now;
+    r.begun = detail::low_tick(now);
     r.first_time = r.last_time = h.time;
     r.id = next_id_++;
-    index_.insert(r.hash, at);
-    records_.append(at, detail::eviction_class::one_sided, now);
+    index_.insert(hash, at);
+    states_.create(at);
+    records_.append(at, detail::eviction_class::one_sided);
     link_timer(at, r);
     ++statistics_.started;
     ++statistics_.flows;
-    tell(event_kind::started, end_reason::none, r, now, events);
+    tell(event_kind::started, end_reason::none, at, now, events);
     return at;
 }
 
 template <extractor Extractor>
-void tracker<Extractor>::tell(event_kind kind, end_reason reason, record const& r, timestamp now, event_list& events) {
-    events.push_back({kind, reason, r.orientation, r.key, r.id, now, describe(r)});
+void tracker<Extractor>::tell(event_kind kind, end_reason reason, std::uint32_t at, timestamp now, event_list& events) {
+    auto const& r = records_[at];
+    events.push_back({kind, reason, r.orientation, r.key, r.id, clock_.shown(now), describe(r), states_[at]});
     if (kind == event_kind::ended) {
         ++statistics_.ended;
         --statistics_.flows;
@@ -332,10 +346,10 @@ flow_stats tracker<Extractor>::describe(record const& r) const noexcept {
     stats.last_time = r.last_time;
     for (std::size_t i = 0; i != 2; ++i) {
         auto& to = i == 0 ? stats.forward : stats.reverse;
-        to.packets = r.sides[i].packets;
-        to.wire_bytes = r.sides[i].wire_bytes;
-        to.ip_bytes = r.sides[i].ip_bytes;
-        to.payload_bytes = r.sides[i].payload_bytes;
+        to.packets = r.sides[i].packets();
+        to.wire_bytes = r.sides[i].wire_bytes();
+        to.ip_bytes = r.sides[i].ip_bytes();
+        to.payload_bytes = r.sides[i].payload_bytes();
     }
     stats.history = r.history.text();
     if (r.is_tcp) {
@@ -343,7 +357,7 @@ flow_stats tracker<Extractor>::describe(record const& r) const noexcept {
         r.tcp.describe(stats);
         if (r.troubles != none)
             troubles_[r.troubles].describe(stats);
-    } else if (is_udp(r)) {
+    } else if (r.protocol == decode::protocol::udp) {
         bool const sent = r.history.of(0) != 0;
         bool const answered = r.history.of(1) != 0;
         stats.state = !answered ? connection_state::s0 : sent ? connection_state::sf : connection_state::shr;
@@ -359,39 +373,38 @@ void tracker<Extractor>::clear_counters(record& r) noexcept {
         troubles_[r.troubles].clear_counters();
 }
 
-template <extractor Extractor>
-bool tracker<Extractor>::is_udp([[maybe_unused]] record const& r) const noexcept {
-    if constexpr (requires { r.key.protocol; })
-        return r.key.protocol == decode::protocol::udp;
-    else
-        return false;
-}
-
 // The end of whatever the timer or the input's end found.
 template <extractor Extractor>
 void tracker<Extractor>::end(std::uint32_t at, end_reason reason, timestamp now, event_list& events) {
     auto& r = records_[at];
     if (!r.ended && !r.resumed) {
         if (reason == end_reason::idle && now < idle_deadline(r)) {
-            tell(event_kind::ended, end_reason::active_timeout, r, now, events);
-            clear_counters(r);
-            r.resumed = true;
-            r.begun = now;
-            link_timer(at, r);
+            cut(at, now, events);
             return;
         }
         // Both sides said that they were done; that the last acknowledgment was missed does not matter.
         if (reason == end_reason::idle && r.is_tcp && r.tcp.closing())
             reason = end_reason::fin;
-        tell(event_kind::ended, reason, r, now, events);
+        tell(event_kind::ended, reason, at, now, events);
     }
     remove(at, now, events);
+}
+
+// Tells a part of a flow that goes on.
+template <extractor Extractor>
+void tracker<Extractor>::cut(std::uint32_t at, timestamp now, event_list& events) {
+    auto& r = records_[at];
+    tell(event_kind::ended, end_reason::active_timeout, at, now, events);
+    clear_counters(r);
+    r.resumed = true;
+    r.begun = detail::low_tick(now);
+    link_timer(at, r);
 }
 
 template <extractor Extractor>
 void tracker<Extractor>::remember(std::uint32_t at, end_reason reason, timestamp now, event_list& events) {
     auto& r = records_[at];
-    tell(event_kind::ended, reason, r, now, events);
+    tell(event_kind::ended, reason, at, now, events);
     r.ended = true;
     ++statistics_.remembered;
     clear_counters(r);
@@ -403,8 +416,8 @@ template <extractor Extractor>
 void tracker<Extractor>::remove(std::uint32_t at, timestamp now, event_list& events) {
     auto& r = records_[at];
     if (r.ended) {
-        if (r.packets() != 0)
-            tell(event_kind::late, end_reason::none, r, now, events);
+        if (!r.empty())
+            tell(event_kind::late, end_reason::none, at, now, events);
         --statistics_.remembered;
     }
     if (observer_ != nullptr)
@@ -412,7 +425,8 @@ void tracker<Extractor>::remove(std::uint32_t at, timestamp now, event_list& eve
     r.live = false;
     if (r.troubles != none)
         troubles_.free(r.troubles);
-    index_.erase(r.hash, at);
+    states_.destroy(at);
+    index_.erase(hash(r.key), at);
     wheel_.unlink(at, [this](std::uint32_t n) -> auto& { return records_[n].timer; });
     records_.unlink(at);
     records_.free(at);
@@ -422,11 +436,14 @@ template <extractor Extractor>
 timestamp tracker<Extractor>::idle_deadline(record const& r) const noexcept {
     if (r.ended)
         return r.last_seen + options_.linger();
+    if constexpr (requires { extract_.idle_timeout(r.key); })
+        if (std::optional<std::chrono::nanoseconds> const own = extract_.idle_timeout(r.key))
+            return r.last_seen + *own;
     if (r.is_tcp)
         return r.last_seen + (r.tcp.unanswered() ? options_.unanswered_timeout()
                               : r.tcp.closing()  ? options_.linger()
                                                  : options_.tcp_timeout());
-    if (is_udp(r))
+    if (r.protocol == decode::protocol::udp)
         return r.last_seen + options_.udp_timeout();
     return r.last_seen + options_.other_timeout();
 }
@@ -435,7 +452,12 @@ template <extractor Extractor>
 timestamp tracker<Extractor>::deadline(record const& r) const noexcept {
     auto const idle = idle_deadline(r);
     auto const active = options_.active_timeout();
-    return active.count() == 0 || r.ended || r.resumed ? idle : std::min(idle, r.begun + active);
+    if (active.count() == 0 || r.ended || r.resumed) [[likely]]
+        return idle;
+    // It began within the tick, so its end counts.
+    auto const age = static_cast<std::uint32_t>(detail::low_tick(r.last_seen) - r.begun);
+    auto const begun = static_cast<std::int64_t>(detail::tick_of(r.last_seen) - age + 1) * detail::tick_nanoseconds;
+    return std::min(idle, timestamp{std::chrono::nanoseconds{begun}} + active);
 }
 
 template <extractor Extractor>
@@ -448,14 +470,14 @@ void tracker<Extractor>::link_timer(std::uint32_t at, record& r) noexcept {
 template <extractor Extractor>
 void tracker<Extractor>::classify(std::uint32_t at, record& r) noexcept {
     using detail::eviction_class;
-    auto const rank = r.ended                                              ? eviction_class::ended
-                      : r.is_tcp && r.tcp.unanswered()                     ? eviction_class::unanswered
-                      : r.sides[0].packets == 0 || r.sides[1].packets == 0 ? eviction_class::one_sided
-                                                                           : eviction_class::answered;
+    auto const rank = r.ended                                    ? eviction_class::ended
+                      : r.is_tcp && r.tcp.unanswered()           ? eviction_class::unanswered
+                      : r.sides[0].empty() || r.sides[1].empty() ? eviction_class::one_sided
+                                                                 : eviction_class::answered;
     if (rank == r.rank)
         return;
     records_.unlink(at);
-    records_.append(at, rank, r.last_seen);
+    records_.append(at, rank);
     if (rank == eviction_class::unanswered) // waits for less than the timer that was set before
         link_timer(at, r);
 }
@@ -480,9 +502,9 @@ void tracker<Extractor>::expire(timestamp now, event_list& events) {
 
 template <extractor Extractor>
 void tracker<Extractor>::evict(timestamp now, event_list& events) {
-    auto const at = records_.victim(now);
+    auto const at = records_.victim();
     if (!records_[at].ended && !records_[at].resumed) {
-        tell(event_kind::ended, end_reason::evicted, records_[at], now, events);
+        tell(event_kind::ended, end_reason::evicted, at, now, events);
         ++statistics_.evicted;
     }
     remove(at, now, events);
@@ -490,7 +512,7 @@ void tracker<Extractor>::evict(timestamp now, event_list& events) {
 
 template <extractor Extractor>
 void tracker<Extractor>::advance(timestamp now, event_list& events) {
-    clock_.idle_until(now);
+    clock_.idle_until(clock_.deadline_of(now));
     if (clock_.now()) {
         expire(*clock_.now(), events);
         expire_fragments(*clock_.now(), events);
@@ -522,7 +544,8 @@ std::optional<timestamp> tracker<Extractor>::next_expiry() const noexcept {
     if (records_.size() == 0)
         return std::nullopt;
     auto const tick = wheel_.next(wheel_.now() + detail::timer_wheel::buckets);
-    return timestamp{std::chrono::nanoseconds{static_cast<std::int64_t>(tick + 1) * detail::tick_nanoseconds}};
+    return clock_.shown(
+        timestamp{std::chrono::nanoseconds{static_cast<std::int64_t>(tick + 1) * detail::tick_nanoseconds}});
 }
 
 template <extractor Extractor>

@@ -1,0 +1,321 @@
+// What the flow engine costs, beside the least that it could cost. Prints a table, and one JSON object a line with
+// --json.
+
+#include "../floor/five_tuple_loop.hpp"
+#include "../measure.hpp"
+#include "workload.hpp"
+#include <netring_asio/flow/tracker.hpp>
+
+#include <boost/program_options.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <iomanip>
+#include <iostream>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <unistd.h>
+
+namespace {
+
+namespace nr = netring_asio;
+namespace flow = netring_asio::flow;
+using namespace std::chrono_literals;
+
+constexpr std::size_t batch_size = 256;
+constexpr std::size_t frames_in_memory = (std::size_t{1} << 30) / bench::workload::stride;
+constexpr std::size_t segments = 16; // of these, each measured by itself
+
+std::uint64_t volatile sink;
+
+double median(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    return values[values.size() / 2];
+}
+
+std::uint64_t resident_bytes() {
+    std::ifstream file{"/proc/self/statm"};
+    std::uint64_t total = 0;
+    std::uint64_t resident = 0;
+    file >> total >> resident;
+    return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+bench::nanoseconds time_of(std::function<void()> const& run) {
+    auto const before = bench::thread_cpu_time();
+    run();
+    return bench::thread_cpu_time() - before;
+}
+
+class report {
+public:
+    explicit report(bool json)
+        : json_{json} {}
+
+    void operator()(std::string const& what, std::size_t flows, double value, char const* unit) {
+        figures_[{what, flows}] = value;
+        if (json_)
+            std::cout << R"({"measure":")" << what << R"(","flows":)" << flows << R"(,"value":)" << value
+                      << R"(,"unit":")" << unit << "\"}" << std::endl;
+        else
+            std::cout << std::left << std::setw(34) << what << std::right << std::setw(10) << flows << std::setw(10)
+                      << std::fixed << std::setprecision(value < 10 ? 2 : 1) << value << ' ' << unit << std::endl;
+    }
+
+    /// Whether a measure is within its bound; a missing one is.
+    bool at_most(std::string const& what, std::size_t flows, double bound) {
+        auto const found = figures_.find({what, flows});
+        if (found == figures_.end() || found->second <= bound)
+            return true;
+        std::cerr << "missed: " << what << " at " << flows << " is " << found->second << ", the aim is at most "
+                  << bound << '\n';
+        return false;
+    }
+    double value(std::string const& what, std::size_t flows) const {
+        auto const found = figures_.find({what, flows});
+        return found == figures_.end() ? 0 : found->second;
+    }
+
+private:
+    bool json_;
+    std::map<std::pair<std::string, std::size_t>, double> figures_;
+};
+
+/// Consumes events as a program would that looks at each of them.
+struct consumer {
+    std::vector<flow::event> events;
+    std::uint64_t ended = 0;
+    std::uint64_t sum = 0;
+    void take() {
+        for (auto const& e : events)
+            if (e.kind == flow::event_kind::ended) {
+                ++ended;
+                sum += e.stats.packets();
+            }
+        events.clear();
+    }
+};
+
+template <class Run>
+void in_batches(bench::workload const& load, std::size_t first, std::size_t last, Run run) {
+    std::array<nr::packet_view, batch_size> views;
+    for (auto i = first; i < last;) {
+        auto const count = std::min(batch_size, last - i);
+        for (std::size_t j = 0; j != count; ++j)
+            views[j] = load.view(i + j);
+        run(std::span{views}.first(count));
+        i += count;
+    }
+}
+
+void extraction(bench::workload const& load, std::size_t first, std::size_t last) {
+    nr::decode::decoder const decoder;
+    flow::five_tuple const extract;
+    std::uint64_t sum = 0;
+    nr::decode::headers headers;
+    in_batches(load, first, last, [&](std::span<nr::packet_view const> views) {
+        for (auto const& view : views)
+            if (decoder(view, headers))
+                if (auto const found = extract(headers))
+                    sum += flow::detail::hash_key(found->key, 1);
+    });
+    sink = sink + sum;
+}
+
+void tracking(report& told, std::size_t flows) {
+    bench::workload load{flows};
+    flow::tracker tracker{flow::five_tuple{}, flow::tracker_options{}.max_flows(flows * 2 + 1'000'000)};
+    consumer consume;
+    bench::nanoseconds worst{};
+    auto const feed = [&](std::size_t first, std::size_t last) {
+        in_batches(load, first, last, [&](std::span<nr::packet_view const> views) {
+            tracker.track(views, consume.events);
+            consume.take();
+        });
+    };
+    constexpr std::size_t at_once = 1 << 16;
+    load.open(0, std::min(flows, at_once)); // so that its memory is there before what is measured
+    auto const with_frames = resident_bytes();
+    for (std::size_t first = 0; first < flows; first += at_once) {
+        if (first != 0)
+            load.open(first, std::min(flows, first + at_once));
+        in_batches(load, 0, load.size(), [&](std::span<nr::packet_view const> views) {
+            auto const start = bench::thread_cpu_time();
+            tracker.track(views, consume.events);
+            worst = std::max<bench::nanoseconds>(worst, bench::thread_cpu_time() - start);
+            consume.take();
+        });
+    }
+    if (tracker.statistics().flows != flows)
+        throw std::runtime_error{"not every connection is in the table"};
+    if (flows >= 100'000) {
+        told("bytes a flow", flows, static_cast<double>(resident_bytes() - with_frames) / static_cast<double>(flows),
+             "B");
+        told("slowest batch while growing", flows, worst.count() / 1e6, "ms");
+    }
+
+    load.generate(frames_in_memory);
+    std::vector<double> floor;
+    std::vector<double> extract;
+    std::vector<double> track;
+    std::vector<double> ratio;
+    auto const per_segment = frames_in_memory / segments;
+    for (std::size_t s = 0; s != segments; ++s) {
+        auto const first = s * per_segment;
+        auto const last = first + per_segment;
+        auto const per_packet = [per_segment](bench::nanoseconds time) {
+            return time.count() / static_cast<double>(per_segment);
+        };
+        // Of the 1 GiB nothing is in any cache when its turn comes again.
+        floor.push_back(per_packet(time_of([&] {
+            std::uint64_t sum = 0;
+            in_batches(load, first, last,
+                       [&sum](std::span<nr::packet_view const> views) { sum += bench::five_tuple_loop(views); });
+            sink = sink + sum;
+        })));
+        auto const other = (s + segments / 2) % segments * per_segment;
+        extract.push_back(per_packet(time_of([&] { extraction(load, other, other + per_segment); })));
+        track.push_back(per_packet(time_of([&] { feed(first, last); })));
+        ratio.push_back(track.back() / floor.back());
+    }
+    told("floor: five-tuple and hash", flows, median(floor), "ns");
+    told("extraction", flows, median(extract), "ns");
+    told("tracking", flows, median(track), "ns");
+    told("tracking to floor", flows, median(ratio), "");
+    if (tracker.statistics().packets != flows * 3 + frames_in_memory || tracker.statistics().unmatched != 0)
+        throw std::runtime_error{"packets were lost"};
+
+    auto const left = tracker.statistics().flows;
+    auto const time = time_of([&] {
+        for (int step = 0; step != 400; ++step) {
+            tracker.advance(*tracker.now() + 1s, consume.events);
+            consume.take();
+        }
+    });
+    if (tracker.statistics().flows != 0)
+        throw std::runtime_error{"flows did not expire"};
+    told("expiry of a flow", flows, time.count() / static_cast<double>(left), "ns");
+}
+
+/// Attempts to connect, each from and to somebody else, while a few connections go on slowly.
+void flood(report& told, std::uint64_t attempts, std::size_t established) {
+    constexpr std::size_t table = 1'000'000;
+    constexpr auto interval = 1us;
+    flow::tracker tracker{flow::five_tuple{}, flow::tracker_options{}.max_flows(table)};
+    bench::workload load{established};
+    consumer consume;
+    load.open(0, established);
+    auto time = load.view(load.size() - 1).time;
+    in_batches(load, 0, load.size(), [&](std::span<nr::packet_view const> views) {
+        tracker.track(views, consume.events);
+        consume.take();
+    });
+    std::vector<std::array<std::byte, 64>> frames(batch_size);
+    std::vector<nr::packet_view> views(batch_size);
+    std::uint64_t lost = 0;
+    std::uint64_t evicted = 0;
+    std::uint64_t full_resident = 0;
+    auto const spacing = static_cast<std::uint64_t>(10s / interval) / established; // each one packet per 10 s
+    std::uint64_t kept = 0;
+    bench::nanoseconds worst{};
+    std::uint64_t sent = 0;
+    auto const before = bench::thread_cpu_time();
+    for (auto& n = sent; n < attempts;) {
+        for (std::size_t i = 0; i != batch_size; ++i) {
+            views[i] = {};
+            views[i].time = time += interval;
+            if (n % spacing == 0 && kept != n / spacing + 1) {
+                views[i] = load.view((kept++ % established) * 3 + 2); // the handshake's last packet again
+                views[i].time = time;
+                continue;
+            }
+            bench::write_attempt(n++, frames[i].data());
+            views[i].data = std::span{frames[i]}.first(bench::attempt_length);
+            views[i].wire_length = bench::attempt_length;
+        }
+        auto const start = bench::thread_cpu_time();
+        tracker.track(views, consume.events);
+        worst = std::max<bench::nanoseconds>(worst, bench::thread_cpu_time() - start);
+        for (auto const& e : consume.events)
+            if (e.kind == flow::event_kind::ended) {
+                lost += e.stats.reverse.packets != 0 ? 1 : 0;
+                evicted += e.reason == flow::end_reason::evicted ? 1 : 0;
+            }
+        consume.events.clear();
+        if (full_resident == 0 && n > 2 * table)
+            full_resident = resident_bytes();
+    }
+    auto const spent = bench::thread_cpu_time() - before;
+    auto const statistics = tracker.statistics();
+    auto const growth = static_cast<double>(resident_bytes()) - static_cast<double>(full_resident);
+    told("flood: packet, with making it", attempts, spent.count() / static_cast<double>(attempts), "ns");
+    told("flood: slowest batch", attempts, worst.count() / 1e6, "ms");
+    told("flood: growth once full", attempts, growth / 1024 / 1024, "MiB");
+    told("flood: established flows lost", attempts, static_cast<double>(lost), "");
+    told("flood: evictions not told", attempts, static_cast<double>(statistics.evicted - evicted), "");
+    told("flood: evictions", attempts, static_cast<double>(evicted), "");
+    if (statistics.started != sent + established || statistics.started - statistics.ended != statistics.flows)
+        throw std::runtime_error{"flows and events do not agree"};
+}
+
+bool aims_are_met(report& told, std::uint64_t attempts) {
+    bool met = true;
+    met &= told.at_most("tracking to floor", 100'000, 2.5);
+    met &= told.at_most("tracking to floor", 1'000'000, 4);
+    if (auto const base = told.value("tracking", 1'000'000); base != 0)
+        met &= told.at_most("tracking", 10'000'000, base * 1.5);
+    for (std::size_t const flows : {100'000, 1'000'000, 10'000'000}) {
+        met &= told.at_most("bytes a flow", flows, 256);
+        met &= told.at_most("slowest batch while growing", flows, 1);
+    }
+    met &= told.at_most("flood: established flows lost", attempts, 0);
+    met &= told.at_most("flood: evictions not told", attempts, 0);
+    met &= told.at_most("flood: growth once full", attempts, 16);
+    met &= told.at_most("flood: slowest batch", attempts, 1);
+    return met;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    namespace po = boost::program_options;
+    try {
+        po::options_description options{"bench.flow: what the flow engine costs"};
+        std::vector<std::size_t> flows{64, 10'000, 100'000, 1'000'000, 10'000'000};
+        std::uint64_t attempts = 50'000'000;
+        // clang-format off
+        options.add_options()
+            ("help", "print this and exit")
+            ("json", "one JSON object a line")
+            ("check", "fail where an aim is missed")
+            ("flows", po::value(&flows)->multitoken(), "table sizes to measure, 0 for none")
+            ("attempts", po::value(&attempts)->default_value(attempts), "packets of the flood, 0 for none");
+        // clang-format on
+        po::variables_map values;
+        po::store(po::parse_command_line(argc, argv, options), values);
+        po::notify(values);
+        if (values.count("help") != 0) {
+            std::cout << options;
+            return EXIT_SUCCESS;
+        }
+        bench::pin_to(bench::receiver_processor);
+        report told{values.count("json") != 0};
+        for (auto const count : flows)
+            if (count != 0)
+                tracking(told, count);
+        if (attempts != 0)
+            flood(told, attempts, 10'000);
+        if (values.count("check") != 0 && !aims_are_met(told, attempts))
+            return EXIT_FAILURE;
+        return EXIT_SUCCESS;
+    } catch (std::exception const& e) {
+        std::cerr << "bench.flow: " << e.what() << '\n';
+        return EXIT_FAILURE;
+    }
+}
