@@ -18,8 +18,8 @@ class NetringAsioConan(ConanFile):
     topics = "networking", "packet-capture", "af-packet", "asio", "flows"
     package_type = "library"
     settings = "os", "arch", "compiler", "build_type"
-    options = {"shared": [True, False], "fPIC": [True, False]}
-    default_options = {"shared": False, "fPIC": True}
+    options = {"shared": [True, False], "fPIC": [True, False], "with_xdp": [True, False]}
+    default_options = {"shared": False, "fPIC": True, "with_xdp": False}
     implements = ["auto_shared_fpic"]
     exports_sources = "CMakeLists.txt", "LICENSE", "cmake/*", "include/*", "src/*"
 
@@ -43,12 +43,16 @@ class NetringAsioConan(ConanFile):
         # OpenSSL, as that gets its security updates.
         Apt(self).check(["libpcap-dev", "libssl-dev"])
         Dnf(self).check(["libpcap-devel", "openssl-devel"])
+        if self.options.with_xdp:
+            Apt(self).check(["libxdp-dev", "libbpf-dev"])
+            Dnf(self).check(["libxdp-devel", "libbpf-devel"])
 
     def generate(self):
         CMakeDeps(self).generate()
         toolchain = CMakeToolchain(self)
         toolchain.cache_variables["NETRING_ASIO_BUILD_TESTS"] = False
         toolchain.cache_variables["NETRING_ASIO_BUILD_EXAMPLES"] = False
+        toolchain.cache_variables["NETRING_ASIO_WITH_XDP"] = bool(self.options.with_xdp)
         toolchain.generate()
 
     def build(self):
@@ -69,6 +73,8 @@ class NetringAsioConan(ConanFile):
         self.component("flow", ["core"])
         self.component("export", ["flow"])
         self.component("session", ["flow"], ["crypto"])
+        if self.options.with_xdp:
+            self.component("xdp", ["core"], ["xdp", "bpf"])
 
     def component(self, name, requires, system_libs=()):
         component = self.cpp_info.components[name]

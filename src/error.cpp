@@ -71,6 +71,17 @@ description describe(int value) noexcept {
     case error::invalid_offload:
         return {errc::not_supported, "the kernel cannot finish this frame: open the injector with offload(true), and "
                                      "describe a TCP or UDP frame that is in no tunnel"};
+    case error::queue_busy:
+        return {errc::device_or_resource_busy,
+                "another AF_XDP socket has this queue of the interface; close it, or ask for other queues"};
+    case error::program_attached:
+        return {
+            errc::device_or_resource_busy,
+            "another XDP program is attached to the interface; 'ip link show' tells its id. Detach it, or share the "
+            "interface through libxdp's dispatcher"};
+    case error::unsupported_filter:
+        return {errc::not_supported, "XDP cannot judge by this filter: packets that it follows header by header "
+                                     "(protochain), their direction, or tags that the device took out"};
     case error::timed_out:
         return {errc::timed_out, "the time limit of a synchronous operation was reached"};
     case error::malformed_message:

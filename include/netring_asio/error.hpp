@@ -70,6 +70,12 @@ enum class error {
     /// A checksum or segmentation that cannot be left to the kernel: the injector was not opened with `offload`, or the
     /// frame is none of TCP or UDP, or within a tunnel. Equal to `errc::not_supported`.
     invalid_offload,
+    /// Another AF_XDP socket has the queue of the interface. Equal to `errc::device_or_resource_busy`.
+    queue_busy,
+    /// Another XDP program is attached to the interface. Equal to `errc::device_or_resource_busy`.
+    program_attached,
+    /// The filter cannot be turned into a program for the place where it is to run. Equal to `errc::not_supported`.
+    unsupported_filter,
     /// A synchronous operation reached its time limit. Equal to `errc::timed_out`.
     timed_out,
     /// What a flow carries is not what its parser takes. Equal to `errc::bad_message`.

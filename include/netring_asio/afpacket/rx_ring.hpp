@@ -6,6 +6,7 @@
 #include <netring_asio/error.hpp>
 #include <netring_asio/filter.hpp>
 #include <netring_asio/packet/packet_batch.hpp>
+#include <netring_asio/take_result.hpp>
 
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 
@@ -21,12 +22,7 @@ namespace detail {
 class ring_core;
 }
 
-/// What `rx_ring::take` found.
-enum class take_result : std::uint8_t {
-    taken, ///< the batch has packets
-    empty, ///< nothing is there; wait for `wait_handle`
-    again, ///< the filter rejected many blocks in a row; let others work, then take again
-};
+using netring_asio::take_result;
 
 /// A TPACKET_V3 receive ring (packet(7), Documentation/networking/packet_mmap.rst), without Asio.
 ///

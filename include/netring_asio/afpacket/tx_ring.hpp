@@ -82,6 +82,8 @@ private:
 /// is neither opened, moved nor destroyed.
 class tx_ring {
 public:
+    using frame_type = tx_frame;
+
     tx_ring() noexcept;
     tx_ring(tx_ring&& other) noexcept;
     tx_ring& operator=(tx_ring&& other) noexcept;

@@ -7,6 +7,7 @@
 #include <netring_asio/error.hpp>
 #include <netring_asio/packet/owned_packet.hpp>
 #include <netring_asio/packet/packet_batch.hpp>
+#include <netring_asio/take_result.hpp>
 
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
@@ -19,9 +20,9 @@
 
 namespace netring_asio::detail {
 
-/// What a capture and its pending operation share.
-template <class Executor>
-struct capture_impl : std::enable_shared_from_this<capture_impl<Executor>> {
+/// What a receiving object over a ring, a capture for instance, and its pending operation share.
+template <class Executor, class Ring = afpacket::rx_ring>
+struct capture_impl : std::enable_shared_from_this<capture_impl<Executor, Ring>> {
     using executor_type = Executor;
 
     template <class Channel>
@@ -30,17 +31,12 @@ struct capture_impl : std::enable_shared_from_this<capture_impl<Executor>> {
     explicit capture_impl(Executor const& executor)
         : wake{executor} {}
     template <class Other>
-    explicit capture_impl(capture_impl<Other>&& other)
+    explicit capture_impl(capture_impl<Other, Ring>&& other)
         : ring{std::move(other.ring)}
         , wake{std::move(other.wake)}
         , retained{std::move(other.retained)} {}
 
     Executor get_executor() noexcept { return wake.get_executor(); }
-
-    void open(capture_options const& options, error_code& ec) {
-        ring.open(options, ec);
-        watch(ec);
-    }
 
     /// Has the reactor look after the ring. The descriptor is a duplicate: the ring outlives the reactor where batches
     /// do.
@@ -82,11 +78,11 @@ struct capture_impl : std::enable_shared_from_this<capture_impl<Executor>> {
         return {};
     }
 
-    afpacket::take_result take(packet_batch& batch) {
+    take_result take(packet_batch& batch) {
         if (retained.empty())
             return ring.take(batch);
         batch = std::move(retained);
-        return afpacket::take_result::taken;
+        return take_result::taken;
     }
 
     std::size_t receive(packet_batch& batch, std::chrono::nanoseconds limit, error_code& ec) {
@@ -114,7 +110,7 @@ struct capture_impl : std::enable_shared_from_this<capture_impl<Executor>> {
 
     void count_discarded(std::size_t packets) noexcept { ring.count_discarded(packets); }
 
-    afpacket::rx_ring ring;
+    Ring ring;
     boost::asio::posix::basic_stream_descriptor<Executor> wake;
     packet_batch retained; // taken already, delivered first by the next operation
     std::vector<owned_packet> spare;

@@ -13,15 +13,16 @@
 
 namespace netring_asio::detail {
 
-/// What an injector and its pending operations share.
-template <class Executor>
+/// What a sending object over a ring, an injector for instance, and its pending operations share.
+template <class Executor, class Ring = afpacket::tx_ring>
 struct injector_impl {
     using executor_type = Executor;
+    using frame_type = typename Ring::frame_type;
 
     explicit injector_impl(Executor const& executor)
         : wake{executor} {}
     template <class Other>
-    explicit injector_impl(injector_impl<Other>&& other)
+    explicit injector_impl(injector_impl<Other, Ring>&& other)
         : ring{std::move(other.ring)}
         , wake{std::move(other.wake)} {}
 
@@ -72,7 +73,7 @@ struct injector_impl {
         return !ec;
     }
 
-    afpacket::tx_ring ring;
+    Ring ring;
     boost::asio::posix::basic_stream_descriptor<Executor> wake;
     unsigned cancels = 0; // an operation that sees it change was cancelled
     bool sending = false;
@@ -80,7 +81,8 @@ struct injector_impl {
 };
 
 /// Room in the ring, for which the kernel takes what is there if need be; nullptr without an error if there is none.
-inline std::byte* find_room(afpacket::tx_ring& ring, std::size_t size, error_code& ec) {
+template <class Ring>
+std::byte* find_room(Ring& ring, std::size_t size, error_code& ec) {
     auto* const room = ring.place(size, ec);
     if (room != nullptr || ec)
         return room;
@@ -97,8 +99,8 @@ inline bool put_frame(afpacket::tx_ring& ring, packet_view const& packet, error_
 }
 
 /// Copies a frame into the ring; false without an error where there is no room.
-template <class ConstBufferSequence>
-bool put_frame(afpacket::tx_ring& ring, ConstBufferSequence const& buffers, error_code& ec) {
+template <class Ring, class ConstBufferSequence>
+bool put_frame(Ring& ring, ConstBufferSequence const& buffers, error_code& ec) {
     auto const size = boost::asio::buffer_size(buffers);
     auto* const room = find_room(ring, size, ec);
     if (room == nullptr)

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <netring_asio/afpacket/rx_ring.hpp>
 #include <netring_asio/detail/complete_immediately.hpp>
 #include <netring_asio/error.hpp>
+#include <netring_asio/take_result.hpp>
 
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/associator.hpp>
@@ -16,8 +16,6 @@
 #include <utility>
 
 namespace netring_asio::detail {
-
-using afpacket::take_result;
 
 /// The receiving operation of an object over a ring: look, arm, look again, wait, and so on.
 ///

@@ -1,11 +1,11 @@
 #pragma once
 
-#include <netring_asio/afpacket/rx_ring.hpp>
 #include <netring_asio/detail/complete_immediately.hpp>
 #include <netring_asio/detail/owned_packets.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/packet/owned_packet.hpp>
 #include <netring_asio/packet/packet_batch.hpp>
+#include <netring_asio/take_result.hpp>
 
 #include <cstddef>
 #include <utility>
@@ -49,8 +49,8 @@ struct fill_step : deliver_nothing {
     template <class Impl>
     void prepare(Impl&) const noexcept {}
     template <class Impl>
-    afpacket::take_result take(Impl& impl) const {
-        return impl.retained.empty() ? impl.ring.take(impl.retained) : afpacket::take_result::taken;
+    take_result take(Impl& impl) const {
+        return impl.retained.empty() ? impl.ring.take(impl.retained) : take_result::taken;
     }
 };
 
@@ -66,7 +66,7 @@ struct receive_step : deliver_size<packet_batch> {
         out->reset();
     }
     template <class Impl>
-    afpacket::take_result take(Impl& impl) const {
+    take_result take(Impl& impl) const {
         return impl.take(*out);
     }
 };
@@ -78,10 +78,10 @@ struct receive_owned_step : deliver_size<std::vector<owned_packet>> {
         resize_packets(*out, 0, impl.spare);
     }
     template <class Impl>
-    afpacket::take_result take(Impl& impl) const {
+    take_result take(Impl& impl) const {
         packet_batch batch;
         auto const result = impl.take(batch);
-        if (result == afpacket::take_result::taken)
+        if (result == take_result::taken)
             copy_packets(batch, *out, impl.spare);
         return result;
     }

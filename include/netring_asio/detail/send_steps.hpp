@@ -14,7 +14,7 @@ namespace netring_asio::detail {
 template <class Impl>
 struct reserve_step {
     static constexpr auto direction = &Impl::sending;
-    afpacket::tx_frame* out;
+    typename Impl::frame_type* out;
     std::size_t size;
 
     void begin(Impl&) const noexcept { out->reset(); }

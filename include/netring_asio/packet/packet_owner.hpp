@@ -49,6 +49,17 @@ protected:
         return false;
     }
 
+    /// Makes the first reference of an owner that has none, for who alone knows of it.
+    void lend() noexcept { references_.store(1, std::memory_order_relaxed); }
+
+    /// Takes the last reference back without a call of `recycle`; false where there are others.
+    bool reclaim_if_last() noexcept {
+        if (references_.load(std::memory_order_acquire) != 1)
+            return false;
+        references_.store(0, std::memory_order_relaxed);
+        return true;
+    }
+
     bool held() const noexcept { return references_.load(std::memory_order_acquire) != 0; }
 
 private:

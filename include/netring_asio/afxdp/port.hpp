@@ -1,0 +1,154 @@
+#pragma once
+
+#include <netring_asio/afxdp/program.hpp>
+#include <netring_asio/afxdp/umem.hpp>
+#include <netring_asio/afxdp/xsk.hpp>
+#include <netring_asio/error.hpp>
+#include <netring_asio/injector_statistics.hpp>
+#include <netring_asio/packet/packet_batch.hpp>
+#include <netring_asio/take_result.hpp>
+#include <netring_asio/xdp_options.hpp>
+#include <netring_asio/xdp_statistics.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace netring_asio::afxdp {
+
+namespace detail {
+class port_core;
+}
+
+/// Room for one frame to send, to be filled and committed. Dropping it leaves the ring as it was.
+///
+/// @par Lifetime
+/// May be moved, and may outlive its socket, but the bytes are gone with the socket's close.
+class tx_frame {
+public:
+    tx_frame() noexcept = default;
+    tx_frame(tx_frame&& other) noexcept;
+    tx_frame& operator=(tx_frame&& other) noexcept;
+    ~tx_frame() { reset(); }
+
+    /// Whether there is room: it was reserved, neither committed nor dropped, and the socket is open.
+    explicit operator bool() const noexcept { return core_ != nullptr; }
+    /// The bytes reserved, to be filled from the link header on.
+    std::span<std::byte> data() const noexcept { return data_; }
+
+    /// Puts the first `length` bytes into the ring as one frame. After an error the room is still reserved.
+    ///
+    /// @par Errors
+    /// `error::not_open` without room, `frame_too_short`, `frame_too_long`.
+    void commit(std::size_t length);
+    void commit(std::size_t length, error_code& ec) noexcept;
+    /// Commits all bytes reserved.
+    void commit() { commit(data_.size()); }
+
+    /// Gives the room back.
+    void reset() noexcept;
+
+private:
+    friend class detail::port_core;
+    detail::port_core* core_ = nullptr;
+    std::span<std::byte> data_;
+};
+
+/// The receiving half of a port; it has the shape of `afpacket::rx_ring`.
+class receiver {
+public:
+    receiver() noexcept = default;
+
+    bool is_open() const noexcept;
+    void close() noexcept;
+    int duplicate_wait_handle(error_code& ec) const noexcept;
+    /// Takes the next batch, of the next queue that has one, and gives the kernel back what came back.
+    take_result take(packet_batch& batch);
+    void acknowledge() noexcept;
+    void arm() noexcept;
+    error_code take_error() noexcept;
+    std::size_t receive(packet_batch& batch, std::chrono::nanoseconds limit, error_code& ec);
+    void count_discarded(std::uint64_t packets) noexcept;
+
+private:
+    friend class port;
+    std::shared_ptr<detail::port_core> core_;
+};
+
+/// The sending half of a port; it has the shape of `afpacket::tx_ring`.
+class transmitter {
+public:
+    using frame_type = tx_frame;
+
+    transmitter() noexcept = default;
+
+    bool is_open() const noexcept;
+    void close() noexcept;
+    int duplicate_wait_handle(error_code& ec) const noexcept;
+    tx_frame try_reserve(std::size_t size, error_code& ec) noexcept;
+    std::size_t flush(error_code& ec) noexcept;
+    void flush_if_due(error_code& ec) noexcept;
+    void arm() noexcept;
+    void disarm() noexcept;
+    void acknowledge() noexcept;
+    void wait(std::chrono::nanoseconds limit, error_code& ec) noexcept;
+    tx_result wait_drained(std::chrono::nanoseconds limit, error_code& ec) noexcept;
+    std::size_t maximum_frame_size() const noexcept;
+    std::size_t frame_count() const noexcept;
+    std::size_t available() const noexcept;
+    std::size_t pending() const noexcept;
+    /// Puts packets of the batch into the ring, as many as it has room for, and takes them out of the batch: those of
+    /// the same memory in place, others by copying. `flush` has the kernel take them.
+    std::size_t forward(packet_batch& batch, error_code& ec) noexcept;
+
+    void begin_send() noexcept;
+    std::byte* place(std::size_t size, error_code& ec) noexcept;
+    void append(std::size_t size, error_code& ec) noexcept;
+    std::size_t retract() noexcept;
+    void end_send() noexcept;
+    void begin_drain() noexcept;
+    bool drained() noexcept;
+    tx_result take_result() noexcept;
+
+private:
+    friend class port;
+    std::shared_ptr<detail::port_core> core_;
+};
+
+/// The AF_XDP sockets of an interface with their memory and program, without Asio.
+///
+/// Frames are received from all its queues in turn, and sent through the first.
+///
+/// @par Thread safety
+/// As `xsk`: receiving may be on another thread than sending. `statistics` is safe on any thread.
+class port {
+public:
+    /// Opens sockets and program. Blocks. `context` says what an error is about.
+    void open(xdp_options const& options, error_code& ec, std::string& context);
+    void close() noexcept;
+    bool is_open() const noexcept;
+
+    netring_asio::afxdp::receiver receiver() const;
+    netring_asio::afxdp::transmitter transmitter() const;
+
+    /// The options as obtained: interface, queues, modes, memory.
+    xdp_options const& options() const noexcept;
+    /// The socket of the n-th queue, -1 if there is none.
+    int native_handle(std::size_t n = 0) const noexcept;
+    umem memory() const noexcept;
+    void set_filters(std::vector<filter> const& filters, error_code& ec);
+    /// Totals over the queues, also after it was closed.
+    xdp_statistics statistics() const noexcept;
+    /// Of the n-th queue that is open.
+    xdp_statistics statistics(std::size_t n) const noexcept;
+    /// How things are, and why nothing may be coming, in words.
+    std::string explain() const;
+
+private:
+    std::shared_ptr<detail::port_core> core_;
+};
+
+} // namespace netring_asio::afxdp

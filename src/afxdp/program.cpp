@@ -1,0 +1,341 @@
+#include "../detail/unique_descriptor.hpp"
+#include "xdp_code.hpp"
+#include <netring_asio/afxdp/program.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <mutex>
+#include <utility>
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <linux/if_link.h>
+#include <xdp/libxdp.h>
+
+#ifndef BPF_F_XDP_HAS_FRAGS
+#define BPF_F_XDP_HAS_FRAGS (1U << 5)
+#endif
+#ifndef BPF_F_XDP_DEV_BOUND_ONLY
+#define BPF_F_XDP_DEV_BOUND_ONLY (1U << 6)
+#endif
+
+namespace netring_asio::afxdp {
+namespace {
+
+using netring_asio::detail::unique_descriptor;
+
+constexpr std::uint32_t most_queues = 1024;
+
+error_code from_errno(int code) { return {code, boost::system::system_category()}; }
+
+/// The kernel's function that tells a tag that the device took out (Linux 6.8); nothing where it has none.
+std::optional<std::int32_t> tag_function() {
+    static auto const id = []() -> std::int32_t {
+        auto* const types = btf__load_vmlinux_btf();
+        if (types == nullptr)
+            return -1;
+        auto const found = btf__find_by_name_kind(types, "bpf_xdp_metadata_rx_vlan_tag", BTF_KIND_FUNC);
+        btf__free(types);
+        return found;
+    }();
+    return id > 0 ? std::optional{id} : std::nullopt;
+}
+
+struct object_deleter {
+    void operator()(bpf_object* object) const noexcept { bpf_object__close(object); }
+};
+
+} // namespace
+
+struct program::state {
+    std::string interface;
+    int interface_index = 0;
+    unique_descriptor map;
+    unique_descriptor counters;
+    unique_descriptor code;
+    unique_descriptor link;
+    std::unique_ptr<bpf_object, object_deleter> object;
+    xdp_program* dispatched = nullptr;
+    std::vector<filter> filters;
+    std::uint32_t id = 0;
+    xdp_attach_mode mode = xdp_attach_mode::automatic;
+    bool multi_buffer = false;
+    bool sees_tags = false;
+
+    state() = default;
+    state(state const&) = delete;
+    state& operator=(state const&) = delete;
+    ~state() {
+        if (dispatched != nullptr) {
+            xdp_program__detach(dispatched, interface_index, XDP_MODE_UNSPEC, 0);
+            xdp_program__close(dispatched);
+        }
+    }
+
+    bool make_maps(error_code& ec) {
+        map.reset(bpf_map_create(BPF_MAP_TYPE_XSKMAP, "xsks_map", sizeof(int), sizeof(int), most_queues, nullptr));
+        counters.reset(
+            bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "passed", sizeof(int), sizeof(std::uint64_t), 2, nullptr));
+        if (!map || !counters)
+            ec = errno == EPERM ? error_code{error::missing_privilege} : from_errno(errno);
+        return !ec;
+    }
+
+    /// Makes and loads a program; with `tags` for this device only.
+    unique_descriptor load(std::vector<filter> const& wanted, bool tags, error_code& ec) const {
+        detail::xdp_code const parts{.filters = wanted,
+                                     .multi_buffer = multi_buffer,
+                                     .tag_function = tags ? tag_function() : std::nullopt,
+                                     .map = map.get(),
+                                     .counters = counters.get()};
+        auto const instructions = detail::make_xdp_program(parts, ec);
+        if (ec)
+            return {};
+        bpf_prog_load_opts options{};
+        options.sz = sizeof options;
+        options.expected_attach_type = BPF_XDP;
+        options.prog_flags = multi_buffer ? BPF_F_XDP_HAS_FRAGS : 0;
+        if (tags) {
+            options.prog_flags |= BPF_F_XDP_DEV_BOUND_ONLY;
+            options.prog_ifindex = static_cast<std::uint32_t>(interface_index);
+        }
+        unique_descriptor loaded{bpf_prog_load(BPF_PROG_TYPE_XDP, "netring_asio", "GPL", instructions.data(),
+                                               instructions.size(), &options)};
+        if (!loaded)
+            ec = errno == EPERM                      ? error_code{error::missing_privilege}
+                 : errno == E2BIG || errno == ENOMEM ? error_code{error::filter_too_long}
+                                                     : from_errno(errno);
+        return loaded;
+    }
+
+    bool attach(int program, xdp_attach_mode wanted, error_code& ec) {
+        bpf_link_create_opts options{};
+        options.sz = sizeof options;
+        options.flags = wanted == xdp_attach_mode::generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
+        link.reset(bpf_link_create(program, interface_index, BPF_XDP, &options));
+        if (link) {
+            mode = wanted;
+            bpf_prog_info info{};
+            auto length = static_cast<std::uint32_t>(sizeof info);
+            if (bpf_obj_get_info_by_fd(program, &info, &length) == 0)
+                id = info.id;
+            ec = {};
+            return true;
+        }
+        switch (errno) {
+        case EBUSY:
+        case EEXIST:
+            ec = error::program_attached;
+            break;
+        case EPERM:
+            ec = error::missing_privilege;
+            break;
+        case EOPNOTSUPP:
+        case ERANGE: // frames may be longer than a buffer
+        case EINVAL:
+        case 524: // ENOTSUPP, which the kernel has for itself
+            ec = error::unsupported_option;
+            break;
+        default:
+            ec = from_errno(errno);
+        }
+        return false;
+    }
+
+    /// Loads for a mode and attaches.
+    bool try_mode(xdp_attach_mode wanted, error_code& ec) {
+        bool const driver = wanted == xdp_attach_mode::native;
+        bool const needs_tags = std::any_of(filters.begin(), filters.end(), detail::looks_at_tags);
+        for (bool const tags : {true, false}) {
+            if (tags && (!driver || filters.empty() || !tag_function()))
+                continue;
+            if (!tags && needs_tags) {
+                ec = error::unsupported_filter;
+                return false;
+            }
+            auto loaded = load(filters, tags, ec);
+            if (!ec && attach(loaded.get(), wanted, ec)) {
+                code = std::move(loaded);
+                sees_tags = tags;
+                return true;
+            }
+            if (ec == error::program_attached || ec == error::missing_privilege)
+                return false;
+        }
+        return false;
+    }
+};
+
+program::program() noexcept = default;
+program::program(program&&) noexcept = default;
+program& program::operator=(program&&) noexcept = default;
+program::~program() = default;
+
+void program::close() noexcept { state_.reset(); }
+
+void program::open(std::string const& interface, int interface_index, xdp_options const& options, error_code& ec,
+                   std::string& context) {
+    using choice = xdp_options::choice;
+    ec = {};
+    auto made = std::make_unique<state>();
+    auto& s = *made;
+    s.interface = interface;
+    s.interface_index = interface_index;
+    s.multi_buffer = options.multi_buffer();
+    context = "XDP program";
+    switch (options.chosen()) {
+    case choice::unsaid:
+        context = "say what to redirect: filter, rules, take_everything or nothing";
+        ec = error::conflicting_options;
+        return;
+    case choice::nothing:
+        return;
+    case choice::map:
+        context = "map";
+        s.map.reset(options.pinned_map().empty() ? ::fcntl(options.map(), F_DUPFD_CLOEXEC, 0)
+                                                 : bpf_obj_get(options.pinned_map().c_str()));
+        if (bpf_map_info info{}; !s.map)
+            ec = from_errno(errno);
+        else if (auto length = static_cast<std::uint32_t>(sizeof info);
+                 bpf_obj_get_info_by_fd(s.map.get(), &info, &length) != 0 || info.type != BPF_MAP_TYPE_XSKMAP)
+            ec = error::invalid_option;
+        break;
+    case choice::object: {
+        context = "object_file '" + options.object_file() + "'";
+        if (options.dispatcher()) {
+            s.dispatched = xdp_program__open_file(options.object_file().c_str(), nullptr, nullptr);
+            if (libxdp_get_error(s.dispatched) != 0) {
+                ec = from_errno(static_cast<int>(-libxdp_get_error(std::exchange(s.dispatched, nullptr))));
+                return;
+            }
+            auto const mode = options.attach_mode() == xdp_attach_mode::generic ? XDP_MODE_SKB : XDP_MODE_NATIVE;
+            if (auto const code = xdp_program__attach(s.dispatched, interface_index, mode, 0); code != 0) {
+                xdp_program__close(std::exchange(s.dispatched, nullptr));
+                ec = code == -EBUSY || code == -EEXIST ? error_code{error::program_attached} : from_errno(-code);
+                return;
+            }
+            s.mode = mode == XDP_MODE_SKB ? xdp_attach_mode::generic : xdp_attach_mode::native;
+            s.id = xdp_program__id(s.dispatched);
+        } else {
+            s.object.reset(bpf_object__open_file(options.object_file().c_str(), nullptr));
+            if (!s.object || bpf_object__load(s.object.get()) != 0) {
+                ec = from_errno(errno);
+                return;
+            }
+        }
+        auto* const object = s.dispatched != nullptr ? xdp_program__bpf_obj(s.dispatched) : s.object.get();
+        auto* const map = bpf_object__find_map_by_name(object, "xsks_map");
+        auto* const first = bpf_object__next_program(object, nullptr);
+        if (map == nullptr || bpf_map__type(map) != BPF_MAP_TYPE_XSKMAP || first == nullptr) {
+            ec = error::invalid_option;
+            return;
+        }
+        s.map.reset(::fcntl(bpf_map__fd(map), F_DUPFD_CLOEXEC, 0));
+        if (s.dispatched == nullptr) {
+            auto const wanted = options.attach_mode();
+            if (wanted == xdp_attach_mode::generic ||
+                (!s.attach(bpf_program__fd(first), xdp_attach_mode::native, ec) &&
+                 wanted == xdp_attach_mode::automatic && ec == error::unsupported_option))
+                s.attach(bpf_program__fd(first), xdp_attach_mode::generic, ec);
+        }
+        break;
+    }
+    case choice::filter:
+    case choice::everything: {
+        if (options.dispatcher()) {
+            context = "dispatcher: needs an object_file, for what is made in this process has no type information";
+            ec = error::conflicting_options;
+            return;
+        }
+        std::string message;
+        auto const compile = [&](std::string const& expression) {
+            if (!ec)
+                s.filters.push_back(
+                    filter::compile(expression, link_type::ethernet, filter::whole_packet, ec, &message));
+        };
+        if (!options.rules().empty())
+            for (auto const& rule : options.rules())
+                compile(rule.expression());
+        else if (options.chosen() == choice::filter)
+            compile(options.filter());
+        if (ec) {
+            context = "filter: " + message;
+            return;
+        }
+        if (!s.make_maps(ec))
+            return;
+        auto const wanted = options.attach_mode();
+        if (wanted != xdp_attach_mode::generic && s.try_mode(xdp_attach_mode::native, ec))
+            break;
+        if (wanted == xdp_attach_mode::native) {
+            context = "attach_mode";
+            break;
+        }
+        if (wanted == xdp_attach_mode::generic || ec == error::unsupported_option || ec == error::unsupported_filter)
+            s.try_mode(xdp_attach_mode::generic, ec);
+        if (ec == error::unsupported_filter)
+            context = "filter";
+        break;
+    }
+    }
+    if (!ec)
+        state_ = std::move(made);
+}
+
+void program::set_queue(std::uint32_t queue, int socket, error_code& ec) noexcept {
+    ec = state_ && bpf_map_update_elem(state_->map.get(), &queue, &socket, 0) != 0 ? from_errno(errno) : error_code{};
+}
+
+void program::set_filters(std::vector<filter> const& filters, error_code& ec) {
+    ec = {};
+    if (!state_ || !state_->link || !state_->counters) {
+        ec = error::conflicting_options;
+        return;
+    }
+    if (!state_->sees_tags && std::any_of(filters.begin(), filters.end(), detail::looks_at_tags)) {
+        ec = error::unsupported_filter;
+        return;
+    }
+    auto loaded = state_->load(filters, state_->sees_tags, ec);
+    if (ec)
+        return;
+    if (bpf_link_update(state_->link.get(), loaded.get(), nullptr) != 0) {
+        ec = from_errno(errno);
+        return;
+    }
+    state_->code = std::move(loaded);
+    state_->filters = filters;
+    bpf_prog_info info{};
+    auto length = static_cast<std::uint32_t>(sizeof info);
+    if (bpf_obj_get_info_by_fd(state_->code.get(), &info, &length) == 0)
+        state_->id = info.id;
+}
+
+std::uint32_t program::id() const noexcept { return state_ ? state_->id : 0; }
+xdp_attach_mode program::mode() const noexcept { return state_ ? state_->mode : xdp_attach_mode::automatic; }
+bool program::sees_tags() const noexcept { return state_ && state_->sees_tags; }
+
+bool program::is_attached() const noexcept {
+    if (!state_ || !state_->link)
+        return state_ != nullptr;
+    bpf_link_info info{};
+    auto length = static_cast<std::uint32_t>(sizeof info);
+    return bpf_obj_get_info_by_fd(state_->link.get(), &info, &length) == 0 && info.xdp.ifindex != 0;
+}
+
+program::passed_frames program::passed() const noexcept {
+    passed_frames result;
+    auto const processors = libbpf_num_possible_cpus();
+    if (!state_ || !state_->counters || processors <= 0)
+        return result;
+    std::vector<std::uint64_t> values(static_cast<std::size_t>(processors));
+    for (std::uint32_t key = 0; key != 2; ++key)
+        if (bpf_map_lookup_elem(state_->counters.get(), &key, values.data()) == 0)
+            for (auto const value : values)
+                (key == 0 ? result.all : result.no_queue) += value;
+    return result;
+}
+
+} // namespace netring_asio::afxdp

@@ -1,0 +1,203 @@
+#pragma once
+
+#include "../detail/unique_descriptor.hpp"
+#include <netring_asio/afxdp/umem.hpp>
+#include <netring_asio/packet/frame.hpp>
+#include <netring_asio/packet/packet_batch.hpp>
+#include <netring_asio/packet/packet_owner.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include <linux/if_xdp.h>
+#include <sys/mman.h>
+#include <xdp/xsk.h>
+
+namespace netring_asio::afxdp::detail {
+
+class umem_core;
+class chunk_pool;
+
+inline constexpr std::uint32_t no_chunk = std::numeric_limits<std::uint32_t>::max();
+
+enum class chunk_state : std::uint8_t { free, kernel, held, reserved, sending };
+
+/// One chunk; the owner of the frames over it and, while it is sent in place, of its place in the ring.
+class chunk final : public packet_owner {
+public:
+    std::atomic<chunk_state> state{chunk_state::free};
+    std::atomic<bool> pinned{false};          // counts against the pin budget
+    bool keeps_memory = false;                // has a reference of the UMEM, for the batch is gone
+    bool odd = false;                         // which drain waits for it
+    bool ends_frame = true;                   // the last that the frame being sent takes
+    std::atomic<void const*> sender{nullptr}; // the socket that it is sent by
+    chunk_pool* home = nullptr;
+    std::uint32_t next = no_chunk; // in the stack of those that came back
+
+    using packet_owner::lend;
+    using packet_owner::reclaim_if_last;
+
+private:
+    void recycle() noexcept override;
+};
+
+/// A batch of received frames; its memory serves again.
+class burst final : public packet_owner {
+public:
+    explicit burst(chunk_pool& pool, std::size_t capacity);
+    frame hold(packet_view const& packet) override;
+
+    std::vector<packet_view> packets;
+    std::vector<std::uint32_t> chunks; // more than packets, where frames are longer than a chunk
+    struct join {
+        std::size_t packet, offset;
+    };
+    std::vector<join> joins;
+    std::vector<std::byte> joined; // the bytes of those
+
+private:
+    friend class chunk_pool;
+    void recycle() noexcept override;
+
+    chunk_pool& pool_;
+    burst* next_ = nullptr;
+};
+
+/// Chunks of one queue and direction. One thread takes, any gives back.
+class chunk_pool {
+public:
+    chunk_pool(umem_core& umem, std::size_t pin_budget);
+
+    umem_core& umem() const noexcept { return umem_; }
+    std::size_t size() const noexcept { return size_; }
+
+    /// A free chunk, or `no_chunk`.
+    std::uint32_t take() noexcept {
+        if (free_.empty())
+            collect();
+        if (free_.empty())
+            return no_chunk;
+        auto const index = free_.back();
+        free_.pop_back();
+        return index;
+    }
+    /// Puts back what was taken, on the thread that takes.
+    void put(std::uint32_t index) noexcept { free_.push_back(index); }
+    bool empty() noexcept {
+        if (free_.empty())
+            collect();
+        return free_.empty();
+    }
+    std::size_t available() noexcept {
+        collect();
+        return free_.size();
+    }
+    /// Gives back a chain of chunks that are free; on any thread.
+    void give_back(std::uint32_t first, std::uint32_t last) noexcept;
+
+    /// Becomes readable when a chunk that was awaited comes back.
+    int release_event() const noexcept { return release_event_.get(); }
+    /// Has the next chunk that comes back say so, once.
+    void await() noexcept { awaited_.store(true); }
+
+    burst& lend_burst(std::size_t capacity);
+    bool pin_one_more() noexcept;
+    void unpin() noexcept { pinned_.fetch_sub(1, std::memory_order_relaxed); }
+    std::size_t pinned() const noexcept { return pinned_.load(std::memory_order_relaxed); }
+
+    std::atomic<std::uint64_t> copied{0};
+
+private:
+    friend class umem_core;
+    friend class burst;
+    void collect() noexcept;
+
+    umem_core& umem_;
+    std::size_t const pin_budget_;
+    std::size_t size_ = 0;
+    std::vector<std::uint32_t> free_;
+    std::atomic<std::uint32_t> returned_{no_chunk};
+    std::atomic<burst*> returned_bursts_{nullptr};
+    burst* free_bursts_ = nullptr;
+    std::vector<std::unique_ptr<burst>> bursts_;
+    std::atomic<std::size_t> pinned_{0};
+    std::atomic<bool> awaited_{false};
+    netring_asio::detail::unique_descriptor release_event_;
+    bool closed_ = false;
+};
+
+/// The memory of a UMEM, its ledger, and the kernel's handle to it while a socket is open.
+class umem_core {
+public:
+    umem_core(umem_options const& options, error_code& ec);
+    ~umem_core();
+    umem_core(umem_core const&) = delete;
+    umem_core& operator=(umem_core const&) = delete;
+
+    friend void intrusive_ptr_add_ref(umem_core const* core) noexcept;
+    friend void intrusive_ptr_release(umem_core const* core) noexcept;
+
+    umem_options const& options() const noexcept { return options_; }
+    bool huge_pages() const noexcept { return huge_pages_; }
+    std::size_t count() const noexcept { return count_; }
+    std::size_t chunk_size() const noexcept { return chunk_size_; }
+    std::byte* data(std::uint64_t address) const noexcept {
+        return area_ + (address & XSK_UNALIGNED_BUF_ADDR_MASK) + (address >> XSK_UNALIGNED_BUF_OFFSET_SHIFT);
+    }
+    std::uint64_t address(std::uint32_t index) const noexcept { return std::uint64_t{index} * chunk_size_; }
+    /// The chunk that an address of the kernel's lies in, or `no_chunk`.
+    std::uint32_t chunk_at(std::uint64_t address) const noexcept {
+        auto const base = address & XSK_UNALIGNED_BUF_ADDR_MASK;
+        if (base >= size_)
+            return no_chunk;
+        return static_cast<std::uint32_t>(shift_ != 0 ? base >> shift_ : base / chunk_size_);
+    }
+    std::uint32_t chunk_at(std::byte const* bytes) const noexcept {
+        return contains(bytes) ? chunk_at(static_cast<std::uint64_t>(bytes - area_)) : no_chunk;
+    }
+    bool contains(std::byte const* bytes) const noexcept { return bytes >= area_ && bytes < area_ + size_; }
+    std::uint64_t offset(std::byte const* bytes) const noexcept { return static_cast<std::uint64_t>(bytes - area_); }
+    chunk& at(std::uint32_t index) const noexcept { return chunks_[index]; }
+    std::uint32_t index_of(chunk const& of) const noexcept { return static_cast<std::uint32_t>(&of - chunks_.get()); }
+    umem_ledger ledger() const noexcept;
+
+    /// A pool of its own for a queue and direction; nullptr where not so many chunks are left.
+    chunk_pool* make_pool(std::size_t size, std::size_t pin_budget);
+    /// Gives a pool up; what is out there goes back when it comes.
+    void close_pool(chunk_pool& pool) noexcept;
+
+    /// Makes a socket over this memory. What the kernel knows of the memory goes with the last of its sockets.
+    int open_socket(xsk_socket*& socket, char const* interface, std::uint32_t queue, xsk_ring_cons* rx,
+                    xsk_ring_prod* tx, xsk_ring_prod* fill, xsk_ring_cons* completion, xsk_socket_config const& config,
+                    std::uint32_t fill_size, std::uint32_t completion_size);
+    void close_socket(xsk_socket* socket) noexcept;
+
+private:
+    bool map(error_code& ec);
+
+    umem_options options_;
+    std::byte* area_ = nullptr;
+    std::size_t size_ = 0;
+    std::size_t count_ = 0;
+    std::size_t const chunk_size_;
+    unsigned shift_ = 0;
+    bool huge_pages_ = false;
+    std::unique_ptr<chunk[]> chunks_;
+    mutable std::atomic<std::uint32_t> references_{0};
+
+    std::mutex mutex_; // for what follows
+    std::vector<std::uint32_t> unassigned_;
+    std::deque<chunk_pool> pools_;
+    xsk_umem* handle_ = nullptr;
+    std::size_t sockets_ = 0;
+};
+
+} // namespace netring_asio::afxdp::detail

@@ -1,0 +1,228 @@
+#define PCAP_DONT_INCLUDE_PCAP_BPF_H // it does not go with <linux/bpf.h>
+#include "../../src/afxdp/xdp_code.hpp"
+#include "../filter/expressions.hpp"
+#include "../filter/frames.hpp"
+#include "../pcap/files.hpp"
+#include <netring_asio/filter.hpp>
+
+#include <boost/test/unit_test.hpp>
+
+#include <cerrno>
+#include <cstdlib>
+#include <lab/lab.hpp>
+#include <memory>
+#include <random>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <pcap/dlt.h>
+#include <pcap/pcap.h>
+#include <unistd.h>
+
+namespace nr = netring_asio;
+using nr::afxdp::detail::make_xdp_program;
+
+namespace {
+
+/// More expressions than those of the filter's own tests.
+constexpr char const* more[] = {
+    "udp and len > 100",
+    "len = 60",
+    "greater 1000",
+    "less 64",
+    "tcp[13] = 2",
+    "tcp[tcpflags] & (tcp-syn|tcp-fin) != 0",
+    "ip[0] & 0xf > 5",
+    "ip[6:2] & 0x1fff = 0",
+    "ip[6:2] & 0x3fff != 0",
+    "udp[8:4] = 0x0108",
+    "udp[4:2] > 100",
+    "icmp[0] = 8",
+    "icmp[icmptype] = icmp-echoreply",
+    "tcp port 22 or tcp port 23 or tcp port 25 or tcp port 80 or tcp port 443",
+    "(tcp or udp) and (port 53 or port 443) and not host 10.0.0.1",
+    "ip and not tcp and not udp",
+    "ether[len - 1] = 0",
+    "ether[len - 4:4] != 0",
+    "ether[len:1] = 0",
+    "ip[len - 20] > 7",
+    "ether[0:4] >> 31 = 0",
+    "ether[6] << 3 = 16",
+    "ether[5] % 4 = 2",
+    "1000 / (ether[5] & 3 + 1) > 300",
+    "ip[8] % 3 = 1",
+    "udp portrange 1000-60000",
+    "tcp dst portrange 1-1023",
+    "ip6[6] = 17",
+    "ip6[40:2] = 53",
+    "ip proto 47",
+    "ip6 proto 58",
+    "net 10",
+    "src net 10.77.0.0/24 and dst port 53",
+    "ether host 02:00:00:00:00:02 and ip",
+    "mpls",
+    "mpls 20",
+    "pppoes",
+    "pppoes 7 and ip",
+    "ip[8] < 64",
+};
+
+/// A program loaded for trial: it says XDP_TX for what it would redirect.
+class trial {
+public:
+    explicit trial(nr::filter const& wanted, bool multi_buffer = false)
+        : expression{wanted.expression()} {
+        auto const code = make_xdp_program({.filters = {&wanted, 1}, .multi_buffer = multi_buffer}, error);
+        if (error)
+            return;
+        bpf_prog_load_opts options{};
+        options.sz = sizeof options;
+        options.prog_flags = multi_buffer ? 1U << 5 : 0; // BPF_F_XDP_HAS_FRAGS
+        program_ = bpf_prog_load(BPF_PROG_TYPE_XDP, "trial", "GPL", code.data(), code.size(), &options);
+        BOOST_REQUIRE_MESSAGE(program_ >= 0, expression << ": errno " << errno << ", " << code.size());
+    }
+    trial(trial&& other) noexcept
+        : error{other.error}
+        , expression{std::move(other.expression)}
+        , program_{std::exchange(other.program_, -1)} {}
+    ~trial() {
+        if (program_ >= 0)
+            ::close(program_);
+    }
+
+    bool accepts(std::span<std::uint8_t const> frame) const {
+        bpf_test_run_opts options{};
+        options.sz = sizeof options;
+        options.data_in = frame.data();
+        options.data_size_in = static_cast<std::uint32_t>(frame.size());
+        options.repeat = 1;
+        BOOST_REQUIRE_MESSAGE(bpf_prog_test_run_opts(program_, &options) == 0,
+                              expression << ": errno " << errno << ", " << frame.size() << " bytes");
+        BOOST_REQUIRE((options.retval == XDP_TX || options.retval == XDP_PASS));
+        return options.retval == XDP_TX;
+    }
+
+    nr::error_code error;
+    std::string expression;
+
+private:
+    int program_ = -1;
+};
+
+bool wanted_here(std::string_view expression) { return expression.find("bound") == std::string_view::npos; }
+
+struct pairs {
+    explicit pairs(bool multi_buffer = false) {
+        auto const add = [&](char const* expression) {
+            if (!wanted_here(expression))
+                return;
+            nr::filter const wanted{expression};
+            trial made{wanted, multi_buffer};
+            if (made.error) {
+                BOOST_TEST(made.error == nr::make_error_code(nr::error::unsupported_filter),
+                           expression << ": " << made.error.message());
+                ++refused;
+                return;
+            }
+            filters.push_back(wanted);
+            trials.push_back(std::move(made));
+        };
+        for (auto const* const expression : expressions::ethernet)
+            add(expression);
+        for (auto const* const expression : more)
+            add(expression);
+    }
+    void compare(std::span<std::uint8_t const> frame, std::size_t i) {
+        nr::packet_view const packet{.data = std::as_bytes(frame),
+                                     .wire_length = static_cast<std::uint32_t>(frame.size())};
+        bool const expected = filters[i].matches(packet);
+        ++(expected ? accepted : rejected);
+        if (trials[i].accepts(frame) != expected)
+            BOOST_TEST(false, trials[i].expression << ": expected " << expected << ", " << frame.size() << " bytes");
+    }
+    std::vector<nr::filter> filters;
+    std::vector<trial> trials;
+    std::size_t refused = 0, accepted = 0, rejected = 0;
+};
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(xdp_program, *lab::real_root())
+
+BOOST_AUTO_TEST_CASE(expressions_give_libpcaps_verdicts_on_hand_made_and_random_frames) {
+    for (bool const multi_buffer : {false, true}) {
+        pairs all{multi_buffer};
+        auto const frames = frames::all();
+        for (auto const& [name, data] : frames)
+            for (std::size_t i = 0; i != all.filters.size(); ++i)
+                all.compare(data, i);
+        std::mt19937 random{4};
+        for (int round = 0; round != 500; ++round) {
+            auto data = frames[random() % frames.size()].data;
+            data.resize(14 + random() % (data.size() - 13));
+            for (int change = 0; change != 3; ++change)
+                data[random() % data.size()] = static_cast<std::uint8_t>(random());
+            for (std::size_t i = static_cast<std::size_t>(round) % 4; i < all.filters.size(); i += 4)
+                all.compare(data, i);
+        }
+        BOOST_TEST_MESSAGE("figure: " << all.filters.size() << " expressions, " << all.refused << " refused; "
+                                      << all.accepted << " frames accepted, " << all.rejected << " rejected"
+                                      << (multi_buffer ? ", multi-buffer program" : ""));
+        BOOST_TEST(all.filters.size() >= 200U);
+        BOOST_TEST(all.accepted > 5000U);
+        BOOST_TEST(all.rejected > 5000U);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(expressions_give_libpcaps_verdicts_on_real_packets, *files::has_traces()) {
+    // Some of the expressions for each packet in turn; all of them where asked for, which takes minutes.
+    std::size_t const stride = std::getenv("NETRING_ASIO_ALL_VERDICTS") != nullptr ? 1 : 32;
+    constexpr std::size_t longest_single = 3000;
+    pairs single, multiple{true};
+    std::size_t packets = 0, too_short = 0, cut = 0, longer = 0, too_long = 0, captures = 0;
+    for (auto const& trace : files::traces()) {
+        std::array<char, PCAP_ERRBUF_SIZE> message{};
+        std::unique_ptr<pcap_t, decltype(&::pcap_close)> const file{
+            ::pcap_open_offline(trace.path.c_str(), message.data()), &::pcap_close};
+        if (!file || ::pcap_datalink(file.get()) != DLT_EN10MB)
+            continue;
+        ++captures;
+        pcap_pkthdr* header = nullptr;
+        u_char const* data = nullptr;
+        while (::pcap_next_ex(file.get(), &header, &data) == 1) {
+            if (header->caplen != header->len)
+                ++cut;
+            else if (header->len < 14)
+                ++too_short;
+            else if (header->len > 65535)
+                ++too_long;
+            else {
+                longer += header->len > longest_single;
+                auto& use = header->len > longest_single ? multiple : single;
+                for (auto i = packets++ % stride; i < use.filters.size(); i += stride)
+                    use.compare({data, header->caplen}, i);
+            }
+        }
+    }
+    BOOST_TEST_MESSAGE("figure: " << single.filters.size() << " expressions, " << packets << " packets of " << captures
+                                  << " Ethernet captures (" << longer << " by the multi-buffer program), "
+                                  << single.accepted + multiple.accepted << " times accepted, "
+                                  << single.rejected + multiple.rejected << " rejected; left out: " << cut << " cut, "
+                                  << too_short << " shorter than 14 bytes, " << too_long << " too long");
+    BOOST_TEST(packets > 10000U);
+}
+
+BOOST_AUTO_TEST_CASE(what_a_program_cannot_follow_is_refused) {
+    for (auto const* const expression : {"ip6 protochain 6", "inbound"}) {
+        trial const refused{nr::filter{expression}};
+        BOOST_TEST(refused.error == nr::make_error_code(nr::error::unsupported_filter));
+        BOOST_TEST((refused.error == boost::system::errc::not_supported));
+    }
+    BOOST_TEST(nr::afxdp::detail::looks_at_tags(nr::filter{"vlan 5 and udp"}));
+    BOOST_TEST(!nr::afxdp::detail::looks_at_tags(nr::filter{"udp port 53"}));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
