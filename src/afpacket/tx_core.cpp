@@ -106,20 +106,18 @@ tx_core::tx_core(unique_descriptor socket, unique_descriptor link_events, ring_m
 
 tx_core::~tx_core() { assert(reserved_ == nullptr); }
 
-error_code tx_core::check(std::size_t size, std::size_t limit) noexcept {
-    if (!open_)
-        return error::not_open;
-    if (size < link_header_.shortest())
-        return error::frame_too_short;
-    if (size > capacity_)
-        return error::frame_too_long;
+bool tx_core::check(std::size_t size, std::size_t limit, error_code& ec) noexcept {
     limit += link_header_.size;
-    if (size > mtu_ + limit) {
-        refresh_mtu();
-        if (size > mtu_ + limit)
-            return error::frame_too_long;
-    }
-    return {};
+    ec = {};
+    if (open_ && size >= link_header_.shortest() && size <= capacity_ && size <= mtu_ + limit) [[likely]]
+        return true;
+    if (!open_)
+        ec = error::not_open;
+    else if (size < link_header_.shortest())
+        ec = error::frame_too_short;
+    else if (size > capacity_ || size > refresh_mtu() + limit)
+        ec = error::frame_too_long;
+    return !ec;
 }
 
 bool tx_core::fits(std::size_t size, std::byte const* frame, offload_info const& offload) const noexcept {
@@ -149,8 +147,7 @@ std::size_t tx_core::refresh_mtu() noexcept {
 
 std::byte* tx_core::place(std::size_t size, error_code& ec) noexcept {
     // With segmentation the length says nothing yet.
-    ec = check(size, vnet_size_ != 0 ? capacity_ : link_header_.tag);
-    if (ec)
+    if (!check(size, vnet_size_ != 0 ? capacity_ : link_header_.tag, ec))
         return nullptr;
     if (reserved_ != nullptr) {
         ec = error::frame_reserved;
@@ -229,7 +226,8 @@ void tx_core::put(std::size_t size, offload_info const& offload, error_code& ec)
     set_status(*cursor_slot_, TP_STATUS_SEND_REQUEST);
     queued_bytes_ += size;
     ++cursor_;
-    cursor_slot_ = &header(cursor_);
+    cursor_at_ = cursor_at_ + 1 == slots_.size() ? 0 : cursor_at_ + 1;
+    cursor_slot_ = slots_[cursor_at_];
     // The frame that was in this slot has left it, and those before it had.
     if (cursor_ - done_ > slots_.size())
         done_ = cursor_ - slots_.size();
@@ -246,8 +244,11 @@ void tx_core::reserve(tx_frame& frame, std::size_t size, error_code& ec) noexcep
 }
 
 void tx_core::commit(tx_frame& frame, std::size_t length, offload_info const& offload, error_code& ec) noexcept {
-    ec = length > frame.data_.size() ? error_code{error::frame_too_long} : check(length, capacity_);
-    if (ec)
+    if (length > frame.data_.size()) {
+        ec = error::frame_too_long;
+        return;
+    }
+    if (!check(length, capacity_, ec))
         return;
     // Frames that were left out make those behind them move up.
     if (room(*cursor_slot_) != frame.data_.data())
@@ -276,7 +277,7 @@ std::size_t tx_core::retract() noexcept {
         queued_bytes_ -= queued_size(last);
         set_status(last, TP_STATUS_AVAILABLE);
     }
-    cursor_slot_ = &header(cursor_);
+    find_cursor_slot();
     drain_target_ = std::min(drain_target_, cursor_);
     return count;
 }
@@ -460,7 +461,7 @@ std::size_t tx_core::remove_rejected() noexcept {
     }
     for (auto left = cursor_; left != end; ++left)
         set_status(header(left), TP_STATUS_AVAILABLE);
-    cursor_slot_ = &header(cursor_);
+    find_cursor_slot();
     auto const count = end - cursor_;
     rejected_ += count;
     publish();

@@ -113,6 +113,10 @@ private:
     using counter = std::atomic<std::uint64_t>;
 
     tpacket3_hdr& header(std::uint64_t frame) const noexcept { return *slots_[frame % slots_.size()]; }
+    void find_cursor_slot() noexcept {
+        cursor_at_ = static_cast<std::size_t>(cursor_ % slots_.size());
+        cursor_slot_ = slots_[cursor_at_];
+    }
     /// What the kernel reads: a vnet header, where there is one, and the frame.
     static std::byte* data(tpacket3_hdr& header) noexcept {
         return reinterpret_cast<std::byte*>(&header) + tx_header_size;
@@ -120,7 +124,8 @@ private:
     std::byte* frame_of(tpacket3_hdr& header) const noexcept { return data(header) + vnet_size_; }
     /// Where the caller writes: behind the place of the tag that is to be inserted.
     std::byte* room(tpacket3_hdr& header) const noexcept { return frame_of(header) + inserted_; }
-    error_code check(std::size_t size, std::size_t limit) noexcept;
+    /// The error is no result, because returning one costs more than all the rest.
+    bool check(std::size_t size, std::size_t limit, error_code& ec) noexcept;
     bool fits(std::size_t size, std::byte const* frame, offload_info const& offload) const noexcept;
     bool fits_now(tpacket3_hdr& header) const noexcept;
     void put(std::size_t size, offload_info const& offload, error_code& ec) noexcept;
@@ -161,6 +166,7 @@ private:
     tx_timestamps timestamps_;
     tx_result told_; // by the drains until now
     tx_frame* reserved_ = nullptr;
+    std::size_t cursor_at_ = 0;
     tpacket3_hdr* cursor_slot_;
     std::chrono::microseconds pause_;
     bool const ample_send_buffer_;
