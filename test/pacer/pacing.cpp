@@ -15,6 +15,7 @@
 #include <asio/conformance.hpp>
 #include <cmath>
 #include <exception>
+#include <fstream>
 #include <lab/lab.hpp>
 #include <lab/numbered.hpp>
 #include <pacer/windows.hpp>
@@ -87,6 +88,14 @@ net::awaitable<void> send_paced(nr::injector& injector, nr::pacer& pacer, std::v
         co_await injector.async_send_frames(frames, net::use_awaitable);
     }
     co_await injector.async_drain(net::use_awaitable);
+}
+
+/// How long the calling thread waited for a processor until now.
+std::chrono::nanoseconds time_without_processor() {
+    std::ifstream statistics{"/proc/thread-self/schedstat"};
+    std::chrono::nanoseconds::rep run = 0, waited = 0;
+    statistics >> run >> waited;
+    return std::chrono::nanoseconds{waited};
 }
 
 /// When the frames came, as the kernel at the other end stamped them. Its ring holds all of them, so that nobody needs
@@ -166,14 +175,21 @@ BOOST_AUTO_TEST_CASE(acquiring_blocks_without_a_context) {
 
 BOOST_AUTO_TEST_CASE(frames_arrive_at_the_rate_in_every_window, *lab::available()) {
     for (auto const rate : {1'000U, 200'000U}) {
-        // Somebody else's work may hold up sender or receiver for longer than the rate allows; not every time.
-        double worst = 0;
-        for (int attempt = 0; attempt == 0 || (worst > 0 && attempt != 5); ++attempt)
-            worst = worst_window(arrivals(rate, 2s), rate);
-        BOOST_TEST(worst <= 0, rate << ": off by " << worst << " packets more than allowed");
-        BOOST_TEST_MESSAGE("figure: at " << rate
-                                         << " packets a second every window of a second and more is within 2 %, "
-                                         << "the worst with " << 100 * -worst / rate << " % of the rate to spare");
+        // Who gets no processor cannot keep a rate, but must not exceed it either.
+        bool held_up = true;
+        deviation worst{0, 1};
+        for (int attempt = 0; attempt != 5 && held_up && worst.under > 0; ++attempt) {
+            auto const before = time_without_processor();
+            worst = worst_windows(arrivals(rate, 2s), rate);
+            held_up = time_without_processor() - before > 10ms;
+            BOOST_TEST(worst.over <= 0, rate << ": " << worst.over << " packets more than allowed");
+        }
+        BOOST_TEST((worst.under <= 0 || held_up), rate << ": " << worst.under << " packets fewer than allowed");
+        if (worst.under > 0)
+            BOOST_TEST_MESSAGE("figure: at " << rate << " packets a second the machine was too busy to tell");
+        else
+            BOOST_TEST_MESSAGE("figure: at " << rate << " packets a second every window of a second and more is within "
+                                             << 2 + 100 * worst.worst() / rate << " %");
     }
 }
 

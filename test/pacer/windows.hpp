@@ -5,17 +5,25 @@
 #include <cstddef>
 #include <vector>
 
-/// By how many packets the worst of all windows of at least a second differs from the rate more than it may: the
-/// largest of 2 %, one packet and a millisecond's worth. Not positive where all windows hold.
-inline double worst_window(std::vector<std::chrono::nanoseconds> const& times, double rate) {
+/// By how many packets windows hold more, or fewer, than they may. Not positive where all are well.
+struct deviation {
+    double over, under;
+
+    double worst() const noexcept { return std::max(over, under); }
+};
+
+/// How the worst of all windows of at least a second differ from the rate beyond what they may: the largest of 2 %, one
+/// packet and a millisecond's worth.
+inline deviation worst_windows(std::vector<std::chrono::nanoseconds> const& times, double rate) {
     auto const second = [](std::chrono::nanoseconds time) { return std::chrono::duration<double>{time}.count(); };
     auto const at = [&](std::size_t i) { return second(times[i] - times.front()); };
-    double worst = -rate;
+    deviation worst{-rate, -rate};
     // A window that begins with packet i and ends with j has the most for its length, the one between them the fewest.
     auto const look = [&](std::size_t i, std::size_t j, double allowed) {
         auto const between = static_cast<double>(j - i);
         auto const due = rate * (at(j) - at(i));
-        worst = std::max({worst, between + 1 - due - allowed, due - (between - 1) - allowed});
+        worst.over = std::max(worst.over, between + 1 - due - allowed);
+        worst.under = std::max(worst.under, due - (between - 1) - allowed);
     };
     // While that is less than 2 % of five seconds, one packet is the largest.
     bool const slow = rate < 50;
@@ -36,9 +44,10 @@ inline double worst_window(std::vector<std::chrono::nanoseconds> const& times, d
                 look(k, j, std::max(fixed, 0.02 * rate * (at(j) - at(k))));
             continue;
         }
-        worst = std::max({worst, index + 1 - 1.02 * rate * at(j) - fewest, most - (index - 1) + 0.98 * rate * at(j)});
         // Those less than a second apart lie together in a window of a second.
-        worst = std::max(worst, static_cast<double>(j - i) + 1 - 1.02 * rate);
+        worst.over = std::max(
+            {worst.over, index + 1 - 1.02 * rate * at(j) - fewest, static_cast<double>(j - i) + 1 - 1.02 * rate});
+        worst.under = std::max(worst.under, most - (index - 1) + 0.98 * rate * at(j));
     }
     return worst;
 }
