@@ -22,14 +22,8 @@ namespace netring_asio::detail {
 template <class Source, class Tracker>
 struct flow_stream_state : std::enable_shared_from_this<flow_stream_state<Source, Tracker>> {
     using executor_type = typename Source::executor_type;
-<<<<<<< HEAD
     using event_type = typename Tracker::event_type;
     using event_batch = flow::batch_of<event_type>;
-=======
-    using key_type = typename Extractor::key_type;
-    using flow_state = flow::state_of<Extractor>;
-    using event_batch = flow::basic_event_batch<key_type, flow_state>;
->>>>>>> 59f191e (Grow, evict and expire flows without a pause, and by whatever key)
     using steady_clock = std::chrono::steady_clock;
     using timer = boost::asio::basic_waitable_timer<steady_clock, boost::asio::wait_traits<steady_clock>,
                                                     typename Source::executor_type>;
@@ -41,11 +35,7 @@ struct flow_stream_state : std::enable_shared_from_this<flow_stream_state<Source
         : source{std::move(from)}
         , tracker{std::move(with)}
         , idle_timer{source.get_executor()}
-<<<<<<< HEAD
         , pool{std::make_shared<flow::detail::event_pool<event_type>>()} {}
-=======
-        , pool{std::make_shared<flow::detail::event_pool<key_type, flow_state>>()} {}
->>>>>>> 59f191e (Grow, evict and expire flows without a pause, and by whatever key)
 
     /// Tracks what lies in `packets`.
     void track() {
@@ -147,13 +137,8 @@ struct flow_stream_state : std::enable_shared_from_this<flow_stream_state<Source
     Tracker tracker;
     timer idle_timer;
     std::shared_ptr<handler_memory> timer_memory = std::make_shared<handler_memory>();
-<<<<<<< HEAD
     std::shared_ptr<flow::detail::event_pool<event_type>> pool;
     typename Tracker::event_list events;
-=======
-    std::shared_ptr<flow::detail::event_pool<key_type, flow_state>> pool;
-    typename flow::tracker<Extractor>::event_list events;
->>>>>>> 59f191e (Grow, evict and expire flows without a pause, and by whatever key)
     packet_batch packets;
     error_code failure;
     steady_clock::time_point last_look = steady_clock::now();

@@ -21,17 +21,10 @@ namespace netring_asio::flow {
 ///
 /// @par Thread safety
 /// Distinct objects: safe, also where they came from one stream. Shared objects: unsafe.
-<<<<<<< HEAD
 template <class Event>
 class batch_of {
 public:
     using value_type = Event;
-=======
-template <class Key, class State = no_state>
-class basic_event_batch {
-public:
-    using value_type = basic_event<Key, State>;
->>>>>>> 59f191e (Grow, evict and expire flows without a pause, and by whatever key)
     using const_iterator = value_type const*;
     using iterator = const_iterator;
 
@@ -43,13 +36,8 @@ public:
         , dropped_{dropped} {}
 
     /// A batch whose storage goes back to a pool.
-<<<<<<< HEAD
     batch_of(std::vector<value_type> events, std::shared_ptr<detail::event_pool<Event>> pool,
              std::uint64_t dropped = 0) noexcept
-=======
-    basic_event_batch(std::vector<value_type> events, std::shared_ptr<detail::event_pool<Key, State>> pool,
-                      std::uint64_t dropped = 0) noexcept
->>>>>>> 59f191e (Grow, evict and expire flows without a pause, and by whatever key)
         : events_{std::move(events)}
         , pool_{std::move(pool)}
         , dropped_{dropped} {}
@@ -86,16 +74,12 @@ public:
 
 private:
     std::vector<value_type> events_;
-<<<<<<< HEAD
     std::shared_ptr<detail::event_pool<Event>> pool_;
-=======
-    std::shared_ptr<detail::event_pool<Key, State>> pool_;
->>>>>>> 59f191e (Grow, evict and expire flows without a pause, and by whatever key)
     std::uint64_t dropped_ = 0;
 };
 
-template <class Key>
-using basic_event_batch = batch_of<basic_event<Key>>;
+template <class Key, class State = no_state>
+using basic_event_batch = batch_of<basic_event<Key, State>>;
 
 using event_batch = basic_event_batch<five_tuple_key>;
 

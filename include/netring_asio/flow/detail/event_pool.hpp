@@ -8,17 +8,10 @@
 namespace netring_asio::flow::detail {
 
 /// Storage of event batches, to be used again. Safe from any thread.
-<<<<<<< HEAD
 template <class Event>
 class event_pool {
 public:
     using storage = std::vector<Event>;
-=======
-template <class Key, class State = no_state>
-class event_pool {
-public:
-    using storage = std::vector<basic_event<Key, State>>;
->>>>>>> 59f191e (Grow, evict and expire flows without a pause, and by whatever key)
 
     event_pool() { free_.reserve(most); }
 
