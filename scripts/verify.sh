@@ -117,11 +117,33 @@ transmit() {
         "getrusage of each sender, interleaved; the sink counts" scripts/bench.sh transmit --check
 }
 
-[ $# = 1 ] || fail "Usage: scripts/verify.sh GROUP, one of: foundation, transmit"
+xdp() {
+    NETRING_ASIO_MILLION=1 claim "1 000 000 numbered frames each way, native and generic, one queue and four: each once, none dropped" \
+        "another process sends; a plain packet socket at the other end counts and compares" \
+        afxdp.socket --run_test='*/frames_come_once*,frames_are_sent*'
+    claim "overloaded, what is received, dropped and passed is what was sent" "the sender's count" \
+        afxdp.socket --run_test='*/overloaded*'
+    claim "held frames slow reception and show; every chunk is back at the end, released on any thread" "the ledger" \
+        afxdp.socket --run_test='*/held_frames*,the_pin*'
+    claim "frames forwarded in place between two interfaces arrive once, in order, and no chunk is lost" \
+        "a plain packet socket behind; the ledger" afxdp.socket --run_test='*/frames_go*'
+    claim "jumbo frames in several chunks, both ways" "a plain packet socket; each byte" \
+        afxdp.socket --run_test='*/jumbo*'
+    claim "interface down, up and removed; a queue opened a hundred times; nothing left of a killed process; busy is told" \
+        "ip link" afxdp.socket --run_test='*/pending*,a_hundred*,nothing_remains*,what_cannot*'
+    NETRING_ASIO_ALL_VERDICTS=1 claim "the program of an expression gives libpcap's verdict" \
+        "libpcap's interpreter; the kernel runs the program on the traces' frames" afxdp.program
+    claim "a latency budget saves wake-ups" "wake-ups counted" afxdp.socket --run_test='*/a_latency*'
+    claim "flow_stream takes the socket; explain() names queues and filters" "its words" \
+        afxdp.socket --run_test='*/a_flow*,a_queue*,the_rest*'
+    claim "receiving keeps the contract" "tracked executor, counting allocator" afxdp.conformance
+}
+
+[ $# = 1 ] || fail "Usage: scripts/verify.sh GROUP, one of: foundation, transmit, xdp"
 case $1 in
-foundation | transmit) ;;
-xdp | flow | sessions | subscriptions | async | packages) fail "The group $1 has nothing to show yet." ;;
-*) fail "There is no group $1, only: foundation, transmit" ;;
+foundation | transmit | xdp) ;;
+flow | sessions | subscriptions | async | packages) fail "The group $1 has nothing to show yet." ;;
+*) fail "There is no group $1, only: foundation, transmit, xdp" ;;
 esac
 [ "$(id -u)" = 0 ] || fail "The benchmark among the claims needs root."
 install_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"

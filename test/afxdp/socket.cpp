@@ -10,6 +10,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <csignal>
+#include <cstdlib>
 #include <lab/lab.hpp>
 #include <lab/numbered.hpp>
 #include <lab/patterned.hpp>
@@ -39,6 +40,9 @@ nr::error_code error_of(lab::side const& side, nr::xdp_options const& options) {
     side.enter([&] { socket.open(options, ec); });
     return ec;
 }
+
+/// Frames of a test that is also run with a million, which takes a while.
+std::uint64_t many_frames() { return std::getenv("NETRING_ASIO_MILLION") != nullptr ? 1'000'000 : 20'000; }
 
 /// How many of the numbered frames came, each once; the numbers that came twice are counted in `repeated`.
 struct seen_numbers {
@@ -76,16 +80,16 @@ bool has_program(lab::side const& side) {
 BOOST_AUTO_TEST_SUITE(xdp_socket, *lab::real_root())
 
 BOOST_AUTO_TEST_CASE(frames_come_once_and_whole_in_each_mode_from_one_queue_and_several) {
-    constexpr std::uint64_t count = 20'000;
+    auto const count = many_frames();
     for (auto const mode : {nr::xdp_attach_mode::native, nr::xdp_attach_mode::generic})
         for (unsigned const queues : {1U, 4U}) {
             lab::pair const wire{lab::pair_options{}.queues(queues)};
             net::io_context context{1};
-            auto socket = open_at(wire.right, context, everything().attach_mode(mode));
+            auto socket = open_at(wire.right, context, everything().attach_mode(mode).ring_sizes(8192, 64));
             BOOST_TEST((socket.options().attach_mode() == mode));
             BOOST_TEST((socket.options().copy_mode() == nr::xdp_copy_mode::copy));
             BOOST_TEST(socket.options().queue_count() == queues);
-            auto sender = lab::start_sender(wire.left, wire.right, {.count = count, .rate = 50'000});
+            auto sender = lab::start_sender(wire.left, wire.right, {.count = count, .rate = count / 5});
             seen_numbers numbers{count};
             net::co_spawn(
                 context,
@@ -97,8 +101,12 @@ BOOST_AUTO_TEST_CASE(frames_come_once_and_whole_in_each_mode_from_one_queue_and_
                     }
                 },
                 net::detached);
-            context.run_for(10s);
+            context.run_for(30s);
             sender.wait();
+            BOOST_TEST_MESSAGE("figure: " << (mode == nr::xdp_attach_mode::native ? "native" : "generic") << ", "
+                                          << queues << " queues: " << count << " sent, " << numbers.received
+                                          << " received, " << numbers.repeated << " repeated, "
+                                          << socket.statistics().dropped_ring_full << " dropped");
             BOOST_TEST(numbers.received == count);
             BOOST_TEST(numbers.repeated == 0U);
             BOOST_TEST(socket.statistics().received == count);
@@ -109,7 +117,7 @@ BOOST_AUTO_TEST_CASE(frames_come_once_and_whole_in_each_mode_from_one_queue_and_
 }
 
 BOOST_AUTO_TEST_CASE(frames_are_sent_once_and_whole_in_each_mode) {
-    constexpr std::uint64_t count = 20'000;
+    auto const count = many_frames();
     for (auto const mode : {nr::xdp_attach_mode::native, nr::xdp_attach_mode::generic}) {
         lab::pair const wire;
         net::io_context context{1};
@@ -132,8 +140,11 @@ BOOST_AUTO_TEST_CASE(frames_are_sent_once_and_whole_in_each_mode) {
                 BOOST_TEST(result.rejected == 0U);
             },
             net::detached);
-        context.run_for(20s);
+        context.run_for(60s);
         auto const found = peer.finish(count);
+        BOOST_TEST_MESSAGE("figure: " << (mode == nr::xdp_attach_mode::native ? "native: " : "generic: ") << count
+                                      << " sent, " << found.received << " at the other end, " << found.damaged
+                                      << " damaged, " << found.repeated << " repeated");
         BOOST_TEST(found.received == count);
         BOOST_TEST(found.damaged == 0U);
         BOOST_TEST(found.repeated == 0U);
