@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <memory>
 #include <utility>
+#include <vector>
 
 namespace netring_asio {
 
@@ -128,6 +129,17 @@ public:
         state_->ended = state_->finished = true;
     }
 
+    /// Appends how flows stand, a part of the table at each call: see `flow::tracker::snapshot`. Allowed at any time,
+    /// also with an operation pending, which it does not disturb.
+    bool snapshot(flow::snapshot_cursor& cursor, std::vector<event_type>& flows, std::size_t limit = 4096) const {
+        return state_->tracker.snapshot(cursor, flows, limit);
+    }
+    /// The `count` flows with the greatest `measure(event)`: see `flow::tracker::top`.
+    template <class Measure>
+    std::vector<event_type> top(std::size_t count, Measure measure) const {
+        return state_->tracker.top(count, std::move(measure));
+    }
+    flow::table_statistics table() const noexcept { return state_->tracker.table(); }
     flow::tracker_statistics statistics() const noexcept { return state_->tracker.statistics(); }
 
     /// Gives the events that packets already there lead to. Never blocks and makes no system call of its own.

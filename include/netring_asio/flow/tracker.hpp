@@ -12,6 +12,7 @@
 #include <netring_asio/flow/detail/timer_wheel.hpp>
 #include <netring_asio/flow/event.hpp>
 #include <netring_asio/flow/packet_clock.hpp>
+#include <netring_asio/flow/snapshot.hpp>
 #include <netring_asio/flow/tracker_options.hpp>
 #include <netring_asio/packet/packet_batch.hpp>
 
@@ -110,7 +111,18 @@ public:
     /// When `advance` is worth calling next if no packet comes; nothing if no flow is left.
     std::optional<timestamp> next_expiry() const noexcept;
 
+    /// Appends how flows in the table stand, a part of the table at each call, and changes nothing: `kind` is the last
+    /// event that was told of the flow. Returns whether there is more; then call again with the same cursor. A flow
+    /// that is in the table all the while is told once, whatever packets are tracked in between.
+    bool snapshot(snapshot_cursor& cursor, event_list& flows, std::size_t limit = 4096) const;
+
+    /// The `count` flows with the greatest `measure(event)`, greatest first. Looks at the whole table at once;
+    /// `snapshot` and `top_flows` do it in parts.
+    template <class Measure>
+    event_list top(std::size_t count, Measure measure) const;
+
     tracker_statistics statistics() const noexcept;
+    table_statistics table() const noexcept;
     tracker_options const& options() const noexcept { return options_; }
     Extractor const& extract() const noexcept { return extract_; }
 
@@ -155,6 +167,7 @@ private:
     void expire(timestamp now, event_list& events);
     void evict(timestamp now, event_list& events);
     void tell(event_kind kind, end_reason reason, std::uint32_t at, timestamp now, event_list& events);
+    event_type standing(std::uint32_t at) const;
     flow_stats describe(record const& r) const noexcept;
     void clear_counters(record& r) noexcept;
     void classify(std::uint32_t at, record& r) noexcept;

@@ -100,6 +100,9 @@ public:
     Record const& operator[](std::uint32_t at) const noexcept { return records_[at]; }
 
     std::size_t size() const noexcept { return size_; }
+    std::size_t capacity() const noexcept { return records_.size(); }
+    /// Numbers below this one were in use at some time.
+    std::uint32_t used() const noexcept { return used_; }
     bool full() const noexcept { return size_ == records_.size(); }
 
     void prefetch(std::uint32_t at) const noexcept {

@@ -557,6 +557,50 @@ tracker_statistics tracker<Extractor>::statistics() const noexcept {
     return result;
 }
 
+template <extractor Extractor>
+auto tracker<Extractor>::standing(std::uint32_t at) const -> event_type {
+    auto const& r = records_[at];
+    auto const kind = r.established ? event_kind::established : event_kind::started;
+    return {kind, end_reason::none, r.orientation, r.key, r.id, now().value_or(timestamp{}), describe(r), states_[at]};
+}
+
+template <extractor Extractor>
+bool tracker<Extractor>::snapshot(snapshot_cursor& cursor, event_list& flows, std::size_t limit) const {
+    auto const used = records_.used();
+    for (; limit != 0 && cursor.next_ < used; --limit, ++cursor.next_) {
+        auto const& r = records_[cursor.next_];
+        if (r.live && !r.ended && !r.resumed)
+            flows.push_back(standing(cursor.next_));
+    }
+    return cursor.next_ < used;
+}
+
+template <extractor Extractor>
+template <class Measure>
+auto tracker<Extractor>::top(std::size_t count, Measure measure) const -> event_list {
+    top_flows<event_type, Measure> greatest{count, std::move(measure)};
+    snapshot_cursor cursor;
+    event_list part;
+    for (bool more = true; more; part.clear()) {
+        more = snapshot(cursor, part, 1024);
+        greatest.offer(part);
+    }
+    return greatest.take();
+}
+
+template <extractor Extractor>
+table_statistics tracker<Extractor>::table() const noexcept {
+    table_statistics result;
+    result.flows = static_cast<std::size_t>(statistics_.flows);
+    result.remembered = static_cast<std::size_t>(statistics_.remembered);
+    result.capacity = records_.capacity();
+    result.record_bytes = records_.used() * sizeof(record);
+    result.index_bytes = index_.memory();
+    result.datagrams = defragmenter_.datagrams();
+    result.fragment_bytes = defragmenter_.bytes();
+    return result;
+}
+
 extern template class tracker<five_tuple>;
 
 } // namespace netring_asio::flow
