@@ -139,12 +139,32 @@ xdp() {
     claim "receiving keeps the contract" "tracked executor, counting allocator" afxdp.conformance
 }
 
-[ $# = 1 ] || fail "Usage: scripts/verify.sh GROUP, one of: foundation, transmit, xdp"
-case $1 in
-foundation | transmit | xdp) ;;
-flow | sessions | subscriptions | async | packages) fail "The group $1 has nothing to show yet." ;;
-*) fail "There is no group $1, only: foundation, transmit, xdp" ;;
-esac
+flow() {
+    claim "flows and Community IDs of the 375 traces, connection states and histories of Zeek's" \
+        "tshark's flows, compared by tools/compare.py's rules; Zeek's own logs" flow.traces
+    claim_script "streams of the 375 traces, run by run" "tcpflow, tcptrace and tshark, judged by tools/compare.py" \
+        python3 test/flow/streams.py build/dev/example/flow_report "${NETRING_ASIO_TRACES:-../shared/traces}"
+    claim "captures replayed across a veth pair give the same flows and streams, times excepted" \
+        "the kernel counts what arrives" flow.replay
+    claim "any chain of extension headers, every tunnel, nesting, cut and damaged packets within bounds" \
+        "the address sanitizer in CI" decode.headers
+    claim "TCP options, ARP and the flow that an ICMP error quotes" "bytes made by hand" decode.contents
+    claim "fragments in any order, RFC 815 and RFC 5722, budgets" "bytes made by hand" decode.defragmenter
+    claim "streams however cut, shuffled, repeated and lost; gaps, budgets, no copy in order, no allocation" \
+        "the stream that was cut; malloc and its family, counted" flow.reassembler
+    claim "overlaps by the policy as_linux are what Linux makes of them" "a socket of this kernel" flow.linux_overlap
+    claim "copies on lo and behind mirrors are dropped, no retransmission is" "the kernel counts what lo sent" flow.dedup
+    claim "the result depends neither on batches nor on one wild stamp" "the same packets one by one" \
+        flow.tracker --run_test='cutting*,one_wild*,time_never*,every_packet*'
+    claim "snapshots of the table while packets are tracked" "the packets that were tracked" flow.snapshot
+    claim "conn.log, tab-separated and JSON" "Python reads both" export.conn_log
+    claim "IPFIX over UDP and TCP" "nfcapd with nfdump; tshark" export.ipfix
+}
+
+groups="foundation, transmit, xdp, flow, sessions, subscriptions, async, packages"
+[ $# = 1 ] || fail "Usage: scripts/verify.sh GROUP, one of: $groups"
+[[ ", $groups, " = *", $1, "* ]] || fail "There is no group $1, only: $groups"
+declare -F "$1" >/dev/null || fail "The group $1 has nothing to show yet."
 [ "$(id -u)" = 0 ] || fail "The benchmark among the claims needs root."
 install_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
 configure dev

@@ -3,6 +3,7 @@
 #include <netring_asio/afpacket/rx_ring.hpp>
 #include <netring_asio/decode/decoder.hpp>
 #include <netring_asio/flow/dedup.hpp>
+#include <netring_asio/flow/tracker.hpp>
 #include <netring_asio/pcap/reader.hpp>
 
 #include <boost/test/unit_test.hpp>
@@ -190,6 +191,18 @@ BOOST_AUTO_TEST_CASE(what_one_point_saw_is_never_lost) {
                 BOOST_REQUIRE(count == most);
         }
     }
+}
+
+BOOST_AUTO_TEST_CASE(a_tracker_counts_copies_once) {
+    flow::tracker tracker{flow::five_tuple{}, flow::tracker_options{}.deduplicating(flow::dedup_options{})};
+    auto const frame = udp();
+    std::vector<nr::packet_view> const packets{seen(frame, out), seen(frame, in), seen(frame, out), seen(frame, in)};
+    std::vector<flow::event> events;
+    tracker.track(packets, events);
+    tracker.flush(events);
+    BOOST_TEST(events.back().stats.packets() == 2u);
+    BOOST_TEST(tracker.statistics().packets == 2u);
+    BOOST_TEST(tracker.statistics().copies == 2u);
 }
 
 BOOST_AUTO_TEST_CASE(nothing_is_allocated_per_packet) {

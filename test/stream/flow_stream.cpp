@@ -105,6 +105,29 @@ BOOST_AUTO_TEST_CASE(the_end_comes_again) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(snapshots_do_not_disturb_what_is_pending) {
+    put(1, 10);
+    store->ends = false;
+    auto flows = make();
+    nr::flow::event_batch events;
+    std::size_t received = 0;
+    auto const receive = [&] { flows.async_receive(events, [&](nr::error_code, std::size_t n) { received += n; }); };
+    receive();
+    context.run_for(50ms);
+    BOOST_TEST(received == 10u);
+    receive();
+    std::vector<nr::flow::event> standing;
+    nr::flow::snapshot_cursor cursor;
+    BOOST_TEST(!flows.snapshot(cursor, standing));
+    BOOST_TEST(standing.size() == 10u);
+    auto const port = [](nr::flow::event const& f) { return f.initiator().port; };
+    BOOST_TEST(flows.top(1, port).at(0).initiator().port == 10);
+    BOOST_TEST(flows.table().flows == 10u);
+    BOOST_TEST(received == 10u);
+    flows.cancel();
+    context.run_for(50ms);
+}
+
 BOOST_AUTO_TEST_CASE(a_callback_is_never_called_inside_the_initiation) {
     put(1, 3);
     auto flows = make();

@@ -2,6 +2,7 @@
 
 #include <netring_asio/decode/decoder.hpp>
 #include <netring_asio/decode/defragmenter.hpp>
+#include <netring_asio/flow/dedup.hpp>
 #include <netring_asio/flow/detail/free_list.hpp>
 #include <netring_asio/flow/detail/hash_bytes.hpp>
 #include <netring_asio/flow/detail/hash_index.hpp>
@@ -35,6 +36,7 @@ struct tracker_statistics {
     std::uint64_t ended = 0;
     std::uint64_t evicted = 0; ///< of those that ended
     std::uint64_t packets = 0;
+    std::uint64_t copies = 0;            ///< packets seen before, and not counted again; see `dedup`
     std::uint64_t unmatched = 0;         ///< packets that the extractor gave no key
     std::uint64_t orphan_fragments = 0;  ///< later fragments without a first one; their flow has no ports
     std::uint64_t dropped_datagrams = 0; ///< see `defragmenter`
@@ -178,6 +180,7 @@ private:
     Extractor extract_;
     tracker_options options_;
     decode::decoder decoder_;
+    std::optional<dedup> dedup_;
     decode::defragmenter defragmenter_;
     packet_clock clock_;
     // Flows of packets whose stamps were not believed; used just now if it turns out that they were right.

@@ -2,9 +2,11 @@
 
 #include <netring_asio/decode/decoder.hpp>
 #include <netring_asio/decode/defragmenter.hpp>
+#include <netring_asio/flow/dedup.hpp>
 
 #include <chrono>
 #include <cstddef>
+#include <optional>
 
 namespace netring_asio::flow {
 
@@ -46,6 +48,9 @@ public:
         return defragmenting_ = value, *this;
     }
 
+    /// Leaves copies of packets out, as on `lo` and behind mirrors. Default: every packet counts.
+    tracker_options& deduplicating(dedup_options const& value) noexcept { return deduplicating_ = value, *this; }
+
     std::size_t max_flows() const noexcept { return max_flows_; }
     std::size_t expected_flows() const noexcept { return expected_flows_; }
     duration tcp_timeout() const noexcept { return tcp_timeout_; }
@@ -58,6 +63,7 @@ public:
     duration max_live_clock_jump() const noexcept { return max_live_clock_jump_; }
     decode::decoder_options const& decoding() const noexcept { return decoding_; }
     decode::defragmenter_options const& defragmenting() const noexcept { return defragmenting_; }
+    std::optional<dedup_options> const& deduplicating() const noexcept { return deduplicating_; }
 
 private:
     std::size_t max_flows_ = 1'000'000;
@@ -72,6 +78,7 @@ private:
     duration max_live_clock_jump_ = std::chrono::seconds{10};
     decode::decoder_options decoding_;
     decode::defragmenter_options defragmenting_;
+    std::optional<dedup_options> deduplicating_;
 };
 
 } // namespace netring_asio::flow

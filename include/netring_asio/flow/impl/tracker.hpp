@@ -35,6 +35,7 @@ tracker<Extractor>::tracker(Extractor extract, tracker_options const& options)
     : extract_{std::move(extract)}
     , options_{options}
     , decoder_{options.decoding()}
+    , dedup_{options.deduplicating() ? std::optional<dedup>{*options.deduplicating()} : std::nullopt}
     , defragmenter_{options.defragmenting()}
     , clock_{options.max_clock_jump(), options.max_live_clock_jump()}
     , seed_{(static_cast<std::uint64_t>(std::random_device{}()) << 32) | std::random_device{}()}
@@ -50,6 +51,10 @@ template <std::ranges::input_range Packets>
 void tracker<Extractor>::track_range(Packets const& packets, event_list& events) {
     group g;
     for (packet_view const& packet : packets) {
+        if (dedup_ && !(*dedup_)(packet)) {
+            ++statistics_.copies;
+            continue;
+        }
         auto const i = g.size++;
         g.clock[i] = packet.clock;
         decoder_(packet, g.headers[i]);
