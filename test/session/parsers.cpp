@@ -197,6 +197,9 @@ BOOST_AUTO_TEST_CASE(however_it_is_cut) {
          {c, "HEAD /c HTTP/1.1\r\n\r\nDELETE /d HTTP/1.1\r\n\r\n"},
          {s, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nHTTP/1.1 200 OK\r\n\r\nuntil the end"}},
         session::http1_parser{session::http1_options{}.stream_bodies(3)});
+    expect_the_same_however_cut(
+        {{c, "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nT: 1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n"}},
+        session::http1_parser{});
     expect_the_same_however_cut({{c, "GET / HTTP/1.1\r\n\r\n"}, {s, "HTTP/1.1 2x0 OK\r\n\r\n"}},
                                 session::http1_parser{});
 }

@@ -1,0 +1,7 @@
+#include "parser.hpp"
+#include <netring_asio/session/http1.hpp>
+
+extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
+    fuzz::streams<netring_asio::session::http1_parser>(std::as_bytes(std::span{data, size}));
+    return 0;
+}
