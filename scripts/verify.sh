@@ -161,6 +161,16 @@ flow() {
     claim "IPFIX over UDP and TCP" "nfcapd with nfdump; tshark" export.ipfix
 }
 
+sessions() {
+    claim "messages of the traces, with each capture that differs and why" "tshark, on the same captures" session.traces
+    claim "however bytes are cut, the messages are the same; heads, bodies and names are bounded" \
+        "the messages of uncut bytes" session.parsers
+    claim "parsers are chosen by port and content; gaps, failures and ends are told; memory keeps to its budget" \
+        "events expected one by one" session.stream
+    claim_script "what a fuzzer makes of a corpus breaks no parser, nor makes cuts matter" "libFuzzer, with sanitizers" \
+        scripts/fuzz.sh 30
+}
+
 groups="foundation, transmit, xdp, flow, sessions, subscriptions, async, packages"
 [ $# = 1 ] || fail "Usage: scripts/verify.sh GROUP, one of: $groups"
 [[ ", $groups, " = *", $1, "* ]] || fail "There is no group $1, only: $groups"
