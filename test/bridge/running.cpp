@@ -293,23 +293,28 @@ BOOST_AUTO_TEST_CASE(nothing_is_allocated_in_the_steady_state) {
             ++back;
             return nr::bridge_verdict::forward;
         }
-        if (++seen == 20'000)
+        if (++seen == 10'000)
             counter = {};
-        if (seen == 80'000) {
+        if (seen == 40'000) {
             made = counter.here();
             bridge->cancel();
         }
         return nr::bridge_verdict::forward;
     });
     hosts.middle().enter([&] { bridge.emplace(context, options); });
-    bridge->async_run([](nr::error_code) {});
-    auto sender = lab::start_sender(hosts.here(), hosts.there(), {.count = 90'000, .size = 500, .rate = 60'000});
-    auto other = lab::start_sender(hosts.there(), hosts.here(), {.count = 90'000, .rate = 60'000});
+    net::steady_timer watchdog{context, 20s}; // frames may be lost where the machine is too busy
+    watchdog.async_wait([&](nr::error_code error) {
+        if (!error)
+            bridge->cancel();
+    });
+    bridge->async_run([&](nr::error_code) { watchdog.cancel(); });
+    auto sender = lab::start_sender(hosts.here(), hosts.there(), {.count = 50'000, .size = 500, .rate = 25'000});
+    auto other = lab::start_sender(hosts.there(), hosts.here(), {.count = 50'000, .rate = 25'000});
     context.run();
     BOOST_TEST_MESSAGE("figure: of " << seen << " frames there and " << back << " back, the last three quarters with "
                                      << made << " heap allocations");
-    BOOST_TEST(seen >= 80'000U);
-    BOOST_TEST(back > 20'000U);
+    BOOST_TEST(seen >= 40'000U);
+    BOOST_TEST(back > 10'000U);
     BOOST_TEST(made == 0U);
 }
 
