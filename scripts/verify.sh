@@ -127,6 +127,11 @@ xdp() {
         afxdp.socket --run_test='*/held_frames*,the_pin*'
     claim "frames forwarded in place between two interfaces arrive once, in order, and no chunk is lost" \
         "a plain packet socket behind; the ledger" afxdp.socket --run_test='*/frames_go*'
+    claim "ping, a gigabyte of TCP and a download cross the XDP bridge: native and generic with tx off at the ends, native with checksums finished" \
+        "ping; iperf3; curl and the checksum of what it loaded" afxdp.bridge --run_test='*/a_gigabyte*'
+    claim "the XDP bridge forwards each frame once, in order, in place; filters, changes, tags; link down and up; explain() names checksums and segmentation" \
+        "plain packet sockets at both ends; the ledger; the peer's device" \
+        afxdp.bridge --run_test='*/frames_go*,a_filter*,a_side*,with_the*'
     claim "jumbo frames in several chunks, both ways" "a plain packet socket; each byte" \
         afxdp.socket --run_test='*/jumbo*'
     claim "interface down, up and removed; a queue opened a hundred times; nothing left of a killed process; busy is told" \

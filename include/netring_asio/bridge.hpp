@@ -5,6 +5,7 @@
 #include <netring_asio/bridge_statistics.hpp>
 #include <netring_asio/detail/bridge_impl.hpp>
 #include <netring_asio/detail/bridge_run_op.hpp>
+#include <netring_asio/detail/packet_ends.hpp>
 #include <netring_asio/error.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -13,6 +14,7 @@
 
 #include <concepts>
 #include <memory>
+#include <string>
 #include <utility>
 
 namespace netring_asio {
@@ -44,17 +46,20 @@ namespace netring_asio {
 ///
 /// @par Lifetime
 /// Destroying the object ends a run as `close` does. A moved-from object may be assigned to or destroyed.
-template <class Executor = boost::asio::any_io_executor>
+///
+/// @tparam Ends What it forwards over: packet sockets, unless it is an `xdp_bridge`.
+template <class Executor = boost::asio::any_io_executor, template <class> class Ends = detail::packet_ends>
 class basic_bridge {
-    using impl_type = detail::bridge_impl<Executor>;
+    using impl_type = detail::bridge_impl<Executor, Ends>;
 
 public:
     using executor_type = Executor;
+    using options_type = typename impl_type::options_type;
 
     /// The same object for another executor.
     template <class Other>
     struct rebind_executor {
-        using other = basic_bridge<Other>;
+        using other = basic_bridge<Other, Ends>;
     };
 
     /// A bridge that is not open.
@@ -67,14 +72,14 @@ public:
         : basic_bridge{executor_type{context.get_executor()}} {}
 
     /// Opens a bridge; see `open`.
-    basic_bridge(executor_type const& executor, bridge_options const& options)
+    basic_bridge(executor_type const& executor, options_type const& options)
         : basic_bridge{executor} {
         open(options);
     }
     /// Opens a bridge; see `open`.
     template <class Context>
         requires std::convertible_to<Context&, boost::asio::execution_context&>
-    basic_bridge(Context& context, bridge_options const& options)
+    basic_bridge(Context& context, options_type const& options)
         : basic_bridge{executor_type{context.get_executor()}, options} {}
 
     basic_bridge(basic_bridge&&) noexcept = default;
@@ -87,7 +92,7 @@ public:
     /// Converts from a bridge with another executor type. No run may be pending on it.
     template <class Other>
         requires(!std::same_as<Other, Executor> && std::convertible_to<Other, Executor>)
-    basic_bridge(basic_bridge<Other>&& other)
+    basic_bridge(basic_bridge<Other, Ends>&& other)
         : impl_{std::make_shared<impl_type>(std::move(*other.impl_))} {}
 
     ~basic_bridge() {
@@ -102,8 +107,8 @@ public:
     /// @par Errors
     /// Those of `capture::open` and `injector::open`, and `error::mixed_link_types` where the frames of the two begin
     /// with different headers. The exception of the throwing form names what is at fault.
-    void open(bridge_options const& options) { impl_->open(options); }
-    void open(bridge_options const& options, error_code& ec) {
+    void open(options_type const& options) { impl_->open(options); }
+    void open(options_type const& options, error_code& ec) {
         ec = {};
         try {
             impl_->open(options);
@@ -120,7 +125,20 @@ public:
     /// Ends a run at once, with `operation_aborted`, and closes both sides: what is on its way is lost. Idempotent.
     void close() { impl_->close(); }
 
-    bridge_options const& options() const noexcept { return impl_->options; }
+    options_type const& options() const noexcept { return impl_->options; }
+
+    /// The socket of a side of an `xdp_bridge`, to be asked for its options, statistics and what it explains.
+    auto const& socket(bridge_side side) const
+        requires requires(impl_type const& impl) { impl.ends.socket(side); }
+    {
+        return impl_->ends.socket(side);
+    }
+    /// How things are on both sides of an `xdp_bridge`, and why nothing may be coming, in words.
+    std::string explain() const
+        requires requires(impl_type const& impl) { impl.ends.socket(bridge_side::left); }
+    {
+        return socket(bridge_side::left).explain() + '\n' + socket(bridge_side::right).explain();
+    }
 
     /// Totals since it was opened. Costs two system calls. Safe on any thread.
     bridge_statistics statistics() const {
@@ -130,8 +148,8 @@ public:
     /// Forwards frames until it is cancelled.
     ///
     /// Completes with `void(error_code)`. Cancelled in any way it stops to receive, sends what has come until then, and
-    /// completes with `net::error::operation_aborted`: after the block timeout twice and 10 ms where nothing is in the
-    /// way, at the latest after `bridge_options::stop_limit` more; what could not be sent by then is counted as
+    /// completes with `net::error::operation_aborted`: after `options().longest_delay()` where nothing is in the way,
+    /// at the latest after `stop_limit` more; what could not be sent by then is counted as
     /// abandoned, and what the kernel has not taken from the sending ring goes with the next run. Nothing is received
     /// until that.
     ///
@@ -146,7 +164,7 @@ public:
     }
 
 private:
-    template <class>
+    template <class, template <class> class>
     friend class basic_bridge;
 
     std::shared_ptr<impl_type> impl_;

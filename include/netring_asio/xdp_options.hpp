@@ -187,6 +187,12 @@ public:
         latency_budget_ = value;
         return *this;
     }
+    /// Computes the checksums of TCP and UDP that a local stack left to the device, which XDP cannot tell, in what is
+    /// received; known by their value. Of the outermost headers only.
+    xdp_options& finish_checksums(bool value) noexcept {
+        finish_checksums_ = value;
+        return *this;
+    }
     /// Receives frames for other hosts too, while the socket is open.
     xdp_options& promiscuous(bool value) noexcept {
         promiscuous_ = value;
@@ -232,6 +238,7 @@ public:
     std::optional<std::chrono::microseconds> busy_poll() const noexcept { return busy_poll_; }
     std::uint16_t busy_poll_budget() const noexcept { return busy_poll_budget_; }
     std::chrono::microseconds latency_budget() const noexcept { return latency_budget_; }
+    bool finish_checksums() const noexcept { return finish_checksums_; }
     bool promiscuous() const noexcept { return promiscuous_; }
     link_down_policy on_link_down() const noexcept { return on_link_down_; }
     std::string const& network_namespace() const noexcept { return network_namespace_; }
@@ -265,6 +272,7 @@ private:
     bool dispatcher_ = false;
     bool need_wakeup_ = true;
     bool multi_buffer_ = false;
+    bool finish_checksums_ = false;
     bool promiscuous_ = false;
 };
 

@@ -135,11 +135,13 @@ public:
 
     bool is_open() const noexcept { return port_.is_open(); }
 
-    /// Completes what is pending with `operation_aborted`.
+    /// Completes what is pending with `operation_aborted`: all, or in one direction.
     void cancel() {
-        rx_->cancel();
-        tx_->cancel();
+        cancel_receive();
+        cancel_send();
     }
+    void cancel_receive() { rx_->cancel(); }
+    void cancel_send() { tx_->cancel(); }
 
     /// Completes what is pending, detaches the program and closes the sockets. Held packets stay valid; what is left in
     /// the rings is lost. Where the memory is shared, the first socket over it keeps its queue until the last is
@@ -196,6 +198,10 @@ public:
         if (!ec)
             port_.set_filters(filters, ec);
     }
+
+    /// Has nothing more come, until `resume`: frames pass to the stack meanwhile. What came before can be received.
+    void pause(error_code& ec) { rx_->ring.pause(ec); }
+    void resume(error_code& ec) { rx_->ring.resume(ec); }
 
     /// Takes the next batch if there is one, releasing what `batch` held, and gives the kernel back what chunks came
     /// back. No completion, and a system call only where the driver asks for one. False while an operation is pending.
@@ -262,6 +268,8 @@ public:
     std::size_t frame_count() const noexcept { return tx_->ring.frame_count(); }
     /// Frames that can be committed without waiting.
     std::size_t available() const noexcept { return tx_->ring.available(); }
+    /// Frames committed that the kernel has not looked at.
+    std::size_t queued() const noexcept { return tx_->ring.queued(); }
     /// Frames that the kernel is not done with.
     std::size_t pending() const noexcept { return tx_->ring.pending(); }
 
@@ -279,6 +287,13 @@ public:
             return tx_->ring.try_reserve(size, ec);
         ec = error::operation_in_progress;
         return {};
+    }
+
+    /// Puts a packet into the ring as `async_send_packet` does, if there is room; `flush`, a send or a drain has the
+    /// kernel take it. False without an error where the ring is full. Errors as `try_reserve` and `async_send_packet`.
+    bool try_send_packet(packet_view const& packet, error_code& ec) {
+        ec = tx_->sending ? error_code{error::operation_in_progress} : error_code{};
+        return !ec && detail::put_frame(tx_->ring, packet, ec);
     }
 
     /// Has the kernel take what is committed, and returns how many frames it took. Never blocks.
@@ -385,6 +400,18 @@ public:
         using range = detail::many_frames<std::ranges::iterator_t<Frames const>, std::ranges::sentinel_t<Frames const>>;
         return initiate_send<void(error_code, std::size_t)>(
             token, send_step<range>{{std::ranges::begin(frames), std::ranges::end(frames)}});
+    }
+
+    /// Sends a packet as it was on the wire: in place, without a copy, where it was received by a socket over the same
+    /// memory, as `forward` does; else copied, with the tag in its metadata put back and the checksum finished where
+    /// that was left to the device. Completes with `void(error_code, std::size_t bytes)`, the length on the wire. The
+    /// packet's bytes must stay valid until completion. Errors as `async_send`, and `error::invalid_offload` for a
+    /// frame that is to be cut into segments.
+    template <boost::asio::completion_token_for<void(error_code, std::size_t)> Token =
+                  boost::asio::default_completion_token_t<executor_type>>
+    auto async_send_packet(packet_view const& packet,
+                           Token&& token = boost::asio::default_completion_token_t<executor_type>{}) {
+        return initiate_send<void(error_code, std::size_t)>(token, send_step<detail::one_packet>{{packet}});
     }
 
     /// Has the kernel take what is committed now, and waits until it is done with it. Completes with

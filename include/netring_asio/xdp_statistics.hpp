@@ -23,15 +23,19 @@ struct xdp_statistics {
                                        ///< longer than a chunk
     std::uint64_t discarded = 0;       ///< packets lost in a batch that a channel destroyed when a pipe was cancelled
     std::uint64_t bad_addresses = 0;   ///< addresses from the kernel that were not out there, and were not used
-    std::uint64_t committed = 0;       ///< frames put into the transmit ring
-    std::uint64_t taken = 0;           ///< frames that the kernel is done with
-    std::uint64_t rejected = 0;        ///< those of them that it reports as lost (EBUSY)
-    std::uint64_t tx_invalid = 0;      ///< descriptors that the kernel refused
-    std::uint64_t kicks = 0;           ///< system calls that have the kernel look into the transmit ring
-    std::uint64_t would_block = 0;     ///< kicks after which frames remained
-    std::uint64_t wakeups = 0;         ///< times a receiver that waited was woken
-    std::size_t held_frames = 0;       ///< chunks that batches and frames hold now
-    std::size_t pinned_frames = 0;     ///< chunks that frames hold now
+    /// Packets whose checksum was left to the device: of all with `finish_checksums`, and finished; else of the first
+    /// in each batch.
+    std::uint64_t unfinished_checksums = 0;
+    std::uint64_t committed = 0;   ///< frames put into the transmit ring
+    std::uint64_t in_place = 0;    ///< those of them that were sent from where they were received, without a copy
+    std::uint64_t taken = 0;       ///< frames that the kernel is done with
+    std::uint64_t rejected = 0;    ///< those of them that it reports as lost (EBUSY)
+    std::uint64_t tx_invalid = 0;  ///< descriptors that the kernel refused
+    std::uint64_t kicks = 0;       ///< system calls that have the kernel look into the transmit ring
+    std::uint64_t would_block = 0; ///< kicks after which frames remained
+    std::uint64_t wakeups = 0;     ///< times a receiver that waited was woken
+    std::size_t held_frames = 0;   ///< chunks that batches and frames hold now
+    std::size_t pinned_frames = 0; ///< chunks that frames hold now
 
     xdp_statistics& operator+=(xdp_statistics const& other) noexcept;
 };

@@ -41,6 +41,9 @@ std::string port_core::explain() const {
     }
     out << "passed to the stack " << total.passed << ", of them for queues that are not open " << total.passed_no_queue
         << '\n';
+    if (total.unfinished_checksums != 0)
+        out << "unfinished checksums " << total.unfinished_checksums
+            << (options.finish_checksums() ? ", finished\n" : ", of those looked at\n");
     auto const chunks = memory.ledger();
     out << "chunks: " << chunks.free << " free, " << chunks.kernel << " with the kernel, " << chunks.held << " held, "
         << chunks.sending << " being sent\n";
@@ -56,7 +59,9 @@ std::string port_core::explain() const {
         return out.str();
     if (!program_.is_attached())
         advice("the program was detached from the interface: close and open again");
-    if (total.passed_no_queue != 0)
+    if (paused_)
+        advice("paused: all frames pass to the stack");
+    else if (total.passed_no_queue != 0)
         advice(total.passed_no_queue,
                " frames came on queues that are not open: open all queues, or lead the flows to ",
                "those that are ('ethtool -X', 'ethtool -N', or 'ethtool -L ", name, " combined 1')");
@@ -75,12 +80,18 @@ std::string port_core::explain() const {
                "for more (receive_frames). Frames longer than a chunk count here too (multi_buffer)");
     if (total.rejected != 0)
         advice("the driver had no room for ", total.rejected, " frames to send: send more slowly");
-    if (driver_ == "veth" || driver_ == "tun")
+    bool const finished = options.finish_checksums();
+    if (total.unfinished_checksums != 0 && !finished)
+        advice("frames come with checksums that a local stack left to the device, and XDP does not know: what is "
+               "forwarded of them is dropped at its end. 'ethtool -K DEV tx off' where they are sent, or "
+               "finish_checksums(true)");
+    else if ((driver_ == "veth" || driver_ == "tun") && !finished)
         advice("local stacks leave checksums of ", driver_,
-               " frames to the device, and XDP does not know: 'ethtool -K DEV "
-               "tx off' at both ends",
-               program_.mode() == xdp_attach_mode::generic ? ", and 'tso off gso off'" : "",
-               ", or such frames arrive with wrong ones");
+               " frames to the device, and XDP does not know: 'ethtool -K DEV tx off' where they are sent, or "
+               "finish_checksums(true), or such frames arrive with wrong ones");
+    if ((driver_ == "veth" || driver_ == "tun") && program_.mode() == xdp_attach_mode::generic)
+        advice("in generic mode they leave cutting into segments to the device too, and frames longer than a chunk are "
+               "lost: 'ethtool -K DEV tso off gso off' where they are sent");
     return out.str();
 }
 

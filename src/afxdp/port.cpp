@@ -1,4 +1,5 @@
 #include "port_core.hpp"
+#include <netring_asio/interface.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -115,6 +116,9 @@ std::size_t receiver::receive(packet_batch& batch, std::chrono::nanoseconds limi
     return 0;
 }
 
+void receiver::pause(error_code& ec) noexcept { ec = is_open() ? core_->pause(true) : error_code{error::not_open}; }
+void receiver::resume(error_code& ec) noexcept { ec = is_open() ? core_->pause(false) : error_code{error::not_open}; }
+
 void receiver::count_discarded(std::uint64_t packets) noexcept {
     if (core_)
         core_->discarded.fetch_add(packets, std::memory_order_relaxed);
@@ -205,6 +209,8 @@ std::size_t transmitter::frame_count() const noexcept { return is_open() ? core_
 std::size_t transmitter::available() const noexcept { return is_open() ? core_->sender().available() : 0; }
 std::size_t transmitter::pending() const noexcept { return is_open() ? core_->sender().pending() : 0; }
 
+std::size_t transmitter::queued() const noexcept { return is_open() ? core_->sender().queued() : 0; }
+
 std::size_t transmitter::forward(packet_batch& batch, error_code& ec) noexcept {
     if (is_open())
         return core_->forward(batch, ec);
@@ -223,6 +229,7 @@ std::byte* transmitter::place(std::size_t size, error_code& ec) noexcept {
     return nullptr;
 }
 void transmitter::append(std::size_t size, error_code& ec) noexcept { core_->append(size, ec); }
+void transmitter::append(packet_view const& packet, error_code& ec) noexcept { core_->append(packet, ec); }
 std::size_t transmitter::retract() noexcept { return is_open() ? core_->retract() : 0; }
 void transmitter::end_send() noexcept {}
 void transmitter::begin_drain() noexcept {
@@ -231,6 +238,20 @@ void transmitter::begin_drain() noexcept {
 }
 bool transmitter::drained() noexcept { return is_open() && core_->sender().drained(); }
 tx_result transmitter::take_result() noexcept { return core_ ? core_->take_sent() : tx_result{}; }
+
+std::size_t port::chunks_needed(xdp_options const& options, error_code& ec) {
+    auto const of = [&](interface_info const& info) {
+        return options.interface_name().empty() ? info.index == options.interface_index()
+                                                : info.name == options.interface_name();
+    };
+    for (auto const& info : list_interfaces(options.network_namespace(), ec))
+        if (!ec && of(info))
+            return detail::queue_count(options, info.queues.value_or(1)) * options.receive_frames() +
+                   options.transmit_frames();
+    if (!ec)
+        ec = error::no_such_interface;
+    return 0;
+}
 
 void port::open(xdp_options const& options, error_code& ec, std::string& context) {
     if (is_open()) {

@@ -1,6 +1,8 @@
 #include "port_core.hpp"
 
 #include "../detail/network_namespace.hpp"
+#include <netring_asio/detail/offload.hpp>
+#include <netring_asio/detail/vlan.hpp>
 #include <netring_asio/interface.hpp>
 
 #include <algorithm>
@@ -26,6 +28,10 @@ namespace device = afpacket::detail;
 constexpr std::chrono::microseconds shortest_pause{50};
 constexpr std::chrono::microseconds longest_pause{1000};
 constexpr std::size_t tag_size = 4;
+
+bool is_tagged(std::span<std::byte const> frame) noexcept {
+    return frame.size() >= ETH_HLEN && frame[12] == std::byte{0x81} && frame[13] == std::byte{0};
+}
 
 error_code last_error() noexcept { return {errno, boost::system::system_category()}; }
 
@@ -83,6 +89,12 @@ bool wait_set::acknowledge() noexcept {
         }
     }
     return link_changed;
+}
+
+std::uint32_t queue_count(xdp_options const& options, std::uint32_t device_queues) noexcept {
+    if (options.queue_count() != 0)
+        return options.queue_count();
+    return device_queues > options.first_queue() ? device_queues - options.first_queue() : 1;
 }
 
 port_core::port_core(xdp_options wanted, error_code& ec, std::string& context)
@@ -166,9 +178,7 @@ bool port_core::open_queues(error_code& ec, std::string& context) {
             device_queues_ = info.queues.value_or(1);
             driver_ = info.driver;
         }
-    auto const count = options.queue_count() != 0               ? options.queue_count()
-                       : device_queues_ > options.first_queue() ? device_queues_ - options.first_queue()
-                                                                : 1;
+    auto const count = queue_count(options, device_queues_);
     context = "queues";
     if (options.first_queue() + count > std::max(device_queues_, 1U)) {
         ec = error::invalid_option;
@@ -205,7 +215,8 @@ bool port_core::open_queues(error_code& ec, std::string& context) {
     }
     for (auto const& queue : opened) {
         context = "XSKMAP";
-        program_.set_queue(queue.queue(), queue.native_handle(), ec);
+        if (!paused_)
+            program_.set_queue(queue.queue(), queue.native_handle(), ec);
         if (ec)
             return false;
         if (!receiving.watch(queue.native_handle(), EPOLLIN) || !receiving.watch(queue.release_event(), EPOLLIN)) {
@@ -363,8 +374,7 @@ std::byte* port_core::place(std::size_t size, error_code& ec) noexcept {
 void port_core::append(std::size_t size, error_code& ec) noexcept {
     if (size > mtu_ + ETH_HLEN) { // only with a tag
         auto* const data = sender().place(size);
-        auto const tagged = data != nullptr && data[12] == std::byte{0x81} && data[13] == std::byte{0};
-        ec = check(size, tagged ? tag_size : 0);
+        ec = check(size, data != nullptr && is_tagged({data, size}) ? tag_size : 0);
         if (ec)
             return;
     }
@@ -372,6 +382,59 @@ void port_core::append(std::size_t size, error_code& ec) noexcept {
         ++sent_;
     else
         ec = error::no_ring_memory;
+}
+
+void port_core::append(packet_view const& packet, error_code& ec) noexcept {
+    ec = {};
+    namespace detail = netring_asio::detail;
+    auto const unfinished = packet.checksum == checksum_state::partial;
+    if (cut_off_ && options.on_link_down() != link_down_policy::reopen_by_name) {
+        if (device::query_link(control_.get(), options.interface_index()) != link_state::up) {
+            ec = error::interface_down;
+            return;
+        }
+        cut_off_ = false;
+    }
+    if (packet.data.size() > mtu_ + ETH_HLEN) // only with a tag
+        ec = check(packet.data.size(), is_tagged(packet.data) ? tag_size : 0);
+    if (ec)
+        return;
+    if (packet.offload.type != gso_type::none) {
+        ec = error::invalid_offload;
+    } else if (!packet.vlan && !unfinished && memory.contains(packet) && sender().append_in_place(packet)) {
+        ++sent_;
+    } else if (auto* const room = sender().place(detail::wire_size(packet)); room == nullptr) {
+        ec = error::no_ring_memory;
+    } else {
+        std::span const frame{room, detail::wire_size(packet)};
+        if (detail::can_insert_tag(packet))
+            detail::insert_tag(packet, room);
+        else
+            std::memcpy(room, packet.data.data(), packet.data.size());
+        if (unfinished) {
+            auto const left = detail::complete_offload(frame, packet.link, {}, true, ec);
+            if (ec)
+                return;
+            detail::finish_checksum(frame, left);
+        }
+        append(frame.size(), ec);
+    }
+}
+
+error_code port_core::pause(bool value) noexcept {
+    error_code ec;
+    for (auto const& queue : queues_)
+        if (!ec)
+            program_.set_queue(queue.queue(), value ? -1 : queue.native_handle(), ec);
+    if (!ec)
+        paused_ = value;
+    return ec;
+}
+
+error_code port_core::kick() noexcept {
+    auto const ec = sender().kick();
+    cut_off_ = ec == error::interface_down;
+    return ec;
 }
 
 void port_core::reserve(tx_frame& frame, std::size_t size, error_code& ec) noexcept {

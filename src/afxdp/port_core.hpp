@@ -33,6 +33,9 @@ private:
     bool timer_is_set_ = false;
 };
 
+/// How many queues are to be opened of those that the device has.
+std::uint32_t queue_count(xdp_options const& options, std::uint32_t device_queues) noexcept;
+
 /// What the halves of a port share.
 class port_core {
 public:
@@ -49,12 +52,14 @@ public:
 
     std::byte* place(std::size_t size, error_code& ec) noexcept;
     void append(std::size_t size, error_code& ec) noexcept;
+    void append(packet_view const& packet, error_code& ec) noexcept;
+    error_code pause(bool value) noexcept;
     void reserve(tx_frame& frame, std::size_t size, error_code& ec) noexcept;
     void commit(tx_frame& frame, std::size_t length, error_code& ec) noexcept;
     void forget(tx_frame& frame) noexcept;
     void moved(tx_frame& frame) noexcept { reserved_ = &frame; }
     std::size_t forward(packet_batch& batch, error_code& ec) noexcept;
-    error_code kick() noexcept { return sender().kick(); }
+    error_code kick() noexcept;
     error_code kick_if_due() noexcept;
     void arm_transmitter() noexcept;
     void disarm_transmitter() noexcept;
@@ -101,6 +106,8 @@ private:
     bool open_ = false;
     bool link_is_up_ = true;
     bool removed_ = false;
+    bool paused_ = false;
+    bool cut_off_ = false; // the last kick found the interface down
     bool muted_ = false;
     bool lively_ = false; // packets came since the last wait
     bool watching_ = false;

@@ -285,7 +285,13 @@ void program::open(std::string const& interface, int interface_index, xdp_option
 }
 
 void program::set_queue(std::uint32_t queue, int socket, error_code& ec) noexcept {
-    ec = state_ && bpf_map_update_elem(state_->map.get(), &queue, &socket, 0) != 0 ? from_errno(errno) : error_code{};
+    ec = {};
+    if (!state_)
+        return;
+    auto const map = state_->map.get();
+    if (socket >= 0 ? bpf_map_update_elem(map, &queue, &socket, 0) != 0
+                    : bpf_map_delete_elem(map, &queue) != 0 && errno != ENOENT)
+        ec = from_errno(errno);
 }
 
 void program::set_filters(std::vector<filter> const& filters, error_code& ec) {

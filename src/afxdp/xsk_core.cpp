@@ -1,6 +1,7 @@
 #include "xsk_core.hpp"
 
 #include "../detail/kernel_constants.hpp"
+#include <netring_asio/detail/offload.hpp>
 
 #include <algorithm>
 #include <bit>
@@ -38,7 +39,8 @@ xsk_core::xsk_core(umem_core& memory, std::string const& interface, int interfac
     , interface_index_{interface_index}
     , batch_size_{options.batch_size()}
     , transmits_{transmits}
-    , multi_buffer_{options.multi_buffer()} {
+    , multi_buffer_{options.multi_buffer()}
+    , finish_checksums_{options.finish_checksums()} {
     ec = {};
     auto const valid = [](std::uint32_t size) { return std::has_single_bit(size) && size <= (1U << 30); };
     if (!valid(options.receive_ring()) || !valid(options.transmit_ring()) || options.batch_size() == 0 ||
@@ -247,6 +249,7 @@ bool xsk_core::receive(packet_batch& batch) {
     }
     for (auto const& join : lent.joins)
         lent.packets[join.packet].data = {lent.joined.data() + join.offset, lent.packets[join.packet].wire_length};
+    look_at_checksums(lent.packets);
     if (used != count) // a frame of which the rest has not come
         xsk_ring_cons__cancel(&rx_, count - used);
     if (used != 0)
@@ -259,6 +262,23 @@ bool xsk_core::receive(packet_batch& batch) {
         return true;
     batch.reset();
     return false;
+}
+
+void xsk_core::look_at_checksums(std::span<packet_view> packets) noexcept {
+    std::uint64_t found = 0;
+    for (auto const& packet :
+         packets.first(finish_checksums_ ? packets.size() : std::min<std::size_t>(packets.size(), 1))) {
+        auto const left = netring_asio::detail::find_unfinished_checksum(packet.data, packet.link);
+        if (left.checksum_start == 0)
+            continue;
+        ++found;
+        // The memory is ours, and nobody has seen the packet.
+        if (finish_checksums_)
+            netring_asio::detail::finish_checksum({const_cast<std::byte*>(packet.data.data()), packet.data.size()},
+                                                  left);
+    }
+    if (found != 0)
+        add(unfinished_, found);
 }
 
 std::size_t xsk_core::transmit_capacity() const noexcept {
@@ -345,6 +365,7 @@ bool xsk_core::append_in_place(packet_view const& packet) noexcept {
         return false;
     }
     add(committed_, 1);
+    add(in_place_, 1);
     return true;
 }
 
@@ -499,7 +520,9 @@ xdp_statistics xsk_core::statistics() const noexcept {
     result.received_bytes = load(received_bytes_);
     result.copied = load(receive_pool_->copied);
     result.bad_addresses = load(bad_addresses_);
+    result.unfinished_checksums = load(unfinished_);
     result.committed = load(committed_);
+    result.in_place = load(in_place_);
     result.taken = load(taken_);
     result.rejected = load(rejected_);
     result.kicks = load(kicks_);

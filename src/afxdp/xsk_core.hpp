@@ -48,6 +48,7 @@ private:
     using counter = std::atomic<std::uint64_t>;
 
     bool bind(std::string const& interface, xdp_options const& options, error_code& ec);
+    void look_at_checksums(std::span<packet_view> packets) noexcept;
     void set_options(xdp_options const& options, error_code& ec);
     bool put(std::uint32_t index, std::uint64_t address, std::size_t size, std::uint32_t flags) noexcept;
     void take_back(std::uint64_t address) noexcept;
@@ -65,6 +66,7 @@ private:
     std::size_t const batch_size_;
     bool const transmits_;
     bool const multi_buffer_;
+    bool const finish_checksums_;
     bool zero_copy_ = false;
 
     std::uint32_t placed_ = no_chunk;
@@ -76,8 +78,8 @@ private:
     std::uint64_t frames_back_ = 0;
     std::uint64_t sequence_ = 0;
 
-    counter received_{0}, received_bytes_{0}, bad_addresses_{0};
-    counter committed_{0}, taken_{0}, rejected_{0}, kicks_{0}, would_block_{0};
+    counter received_{0}, received_bytes_{0}, bad_addresses_{0}, unfinished_{0};
+    counter committed_{0}, in_place_{0}, taken_{0}, rejected_{0}, kicks_{0}, would_block_{0};
 };
 
 } // namespace netring_asio::afxdp::detail

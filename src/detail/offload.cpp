@@ -11,6 +11,7 @@ constexpr std::size_t shortest_tcp = 20;
 constexpr std::size_t udp_header_size = 8;
 
 transport_header behind_ipv6(frame_reader const& frame, std::size_t at) noexcept {
+    auto const network = at;
     auto next = frame.byte(at + 6);
     at += 40;
     for (int headers = 0; headers != 8; ++headers) {
@@ -19,7 +20,7 @@ transport_header behind_ipv6(frame_reader const& frame, std::size_t at) noexcept
         next = frame.byte(at);
         at += (frame.byte(at + 1) + std::size_t{1}) * 8;
     }
-    return next == IPPROTO_FRAGMENT ? transport_header{} : transport_header{at, next};
+    return next == IPPROTO_FRAGMENT ? transport_header{} : transport_header{at, next, network};
 }
 
 std::size_t header_size(frame_reader const& frame, transport_header const& transport) noexcept {
@@ -45,7 +46,7 @@ transport_header find_transport(std::span<std::byte const> bytes, link_type link
     if (frame.byte(at) / 16 == 6) {
         found = behind_ipv6(frame, at);
     } else if (frame.byte(at) / 16 == 4 && frame.byte(at) >= 0x45 && (frame.word(at + 6) & 0x3fff) == 0) {
-        found = {at + std::size_t{frame.byte(at) & 0xfU} * 4, frame.byte(at + 9)};
+        found = {at + std::size_t{frame.byte(at) & 0xfU} * 4, frame.byte(at + 9), at};
     }
     return found.offset < bytes.size() ? found : transport_header{};
 }
@@ -84,6 +85,25 @@ void finish_checksum(std::span<std::byte> frame, offload_info const& offload) no
     auto const sum = frame_reader{frame}.sum(offload.checksum_start, frame.size());
     // 0 says in UDP that there is none, and is the same number otherwise.
     put_word(frame, std::size_t{offload.checksum_start} + offload.checksum_offset, sum == 0xffff ? sum : 0xffffU - sum);
+}
+
+offload_info find_unfinished_checksum(std::span<std::byte const> bytes, link_type link) noexcept {
+    auto const [start, protocol, ip] = find_transport(bytes, link);
+    if (start == 0 || (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP))
+        return {};
+    frame_reader const frame{bytes};
+    bool const six = frame.byte(ip) / 16 == 6;
+    auto const end = six ? ip + 40 + frame.word(ip + 4) : ip + frame.word(ip + 2);
+    auto const field = start + (protocol == IPPROTO_TCP ? 16U : 6U);
+    if (field + 2 > end || end > bytes.size())
+        return {};
+    auto const addresses = ip + (six ? 8U : 12U);
+    auto const pseudo_header = frame.sum(addresses, addresses + (six ? 32U : 8U), protocol + (end - start));
+    // A checksum may be that number by chance; then it is right.
+    if (frame.word(field) != pseudo_header || frame.sum(start, end, pseudo_header) == 0xffff)
+        return {};
+    return {.checksum_start = static_cast<std::uint16_t>(start),
+            .checksum_offset = static_cast<std::uint16_t>(field - start)};
 }
 
 } // namespace netring_asio::detail

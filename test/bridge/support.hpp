@@ -36,8 +36,9 @@ public:
     lab::network const& middle() const noexcept { return middle_; }
 
     static nr::bridge_options options() { return {"in0", "out0"}; }
-    nr::bridge open(net::any_io_executor executor, nr::bridge_options const& wanted = options()) const {
-        nr::bridge bridge{std::move(executor)};
+    template <class Bridge = nr::bridge>
+    Bridge open(net::any_io_executor executor, typename Bridge::options_type const& wanted = options()) const {
+        Bridge bridge{std::move(executor)};
         middle_.enter([&] { bridge.open(wanted); });
         return bridge;
     }
@@ -53,10 +54,11 @@ private:
 };
 
 /// A bridge that runs on a thread of its own.
+template <class Bridge = nr::bridge>
 class running_bridge {
 public:
-    explicit running_bridge(between const& hosts, nr::bridge_options const& options = between::options())
-        : bridge_{hosts.open(context_.get_executor(), options)} {
+    explicit running_bridge(between const& hosts, typename Bridge::options_type const& options = between::options())
+        : bridge_{hosts.open<Bridge>(context_.get_executor(), options)} {
         bridge_.async_run([this](nr::error_code error) { result_ = error; });
         thread_ = std::jthread{[this] { context_.run(); }};
     }
@@ -76,10 +78,11 @@ public:
     }
 
     nr::bridge_statistics statistics() const { return bridge_.statistics(); }
+    Bridge const& object() const noexcept { return bridge_; }
 
 private:
     net::io_context context_;
-    nr::bridge bridge_;
+    Bridge bridge_;
     std::optional<nr::error_code> result_;
     std::jthread thread_;
 };

@@ -71,6 +71,8 @@ public:
     void arm() noexcept;
     error_code take_error() noexcept;
     std::size_t receive(packet_batch& batch, std::chrono::nanoseconds limit, error_code& ec);
+    void pause(error_code& ec) noexcept;
+    void resume(error_code& ec) noexcept;
     void count_discarded(std::uint64_t packets) noexcept;
 
 private:
@@ -100,6 +102,7 @@ public:
     std::size_t frame_count() const noexcept;
     std::size_t available() const noexcept;
     std::size_t pending() const noexcept;
+    std::size_t queued() const noexcept;
     /// Puts packets of the batch into the ring, as many as it has room for, and takes them out of the batch: those of
     /// the same memory in place, others by copying. `flush` has the kernel take them.
     std::size_t forward(packet_batch& batch, error_code& ec) noexcept;
@@ -107,6 +110,8 @@ public:
     void begin_send() noexcept;
     std::byte* place(std::size_t size, error_code& ec) noexcept;
     void append(std::size_t size, error_code& ec) noexcept;
+    /// A packet for which there is room: in place where it is of the same memory, and as it was on the wire.
+    void append(packet_view const& packet, error_code& ec) noexcept;
     std::size_t retract() noexcept;
     void end_send() noexcept;
     void begin_drain() noexcept;
@@ -126,6 +131,10 @@ private:
 /// As `xsk`: receiving may be on another thread than sending. `statistics` is safe on any thread.
 class port {
 public:
+    /// How many chunks of a memory one that is opened with these options takes, 0 after an error. The interface is
+    /// looked up in the network namespace of the options.
+    static std::size_t chunks_needed(xdp_options const& options, error_code& ec);
+
     /// Opens sockets and program. Blocks. `context` says what an error is about.
     void open(xdp_options const& options, error_code& ec, std::string& context);
     void close() noexcept;

@@ -61,6 +61,8 @@ public:
     std::optional<unsigned> numa_node() const noexcept { return numa_node_; }
     bool unaligned() const noexcept { return unaligned_; }
 
+    friend bool operator==(umem_options const&, umem_options const&) = default;
+
 private:
     std::optional<unsigned> numa_node_;
     std::size_t frame_size_ = 2048;

@@ -1,11 +1,11 @@
 #pragma once
 
-#include <netring_asio/bridge_options.hpp>
 #include <netring_asio/bridge_packet.hpp>
 #include <netring_asio/bridge_statistics.hpp>
 #include <netring_asio/detail/handler_memory.hpp>
 #include <netring_asio/detail/segmenter.hpp>
 #include <netring_asio/error.hpp>
+#include <netring_asio/link_down_policy.hpp>
 #include <netring_asio/packet/packet_batch.hpp>
 
 #include <boost/asio/error.hpp>
@@ -22,8 +22,8 @@ namespace netring_asio::detail {
 /// One direction of a bridge: receives a batch, sends its packets, and so on. There is never more than one batch
 /// between the two rings, so that a slow sink holds the source up, whose ring is the buffer.
 ///
-/// `Source` is what `capture` is, `Sink` what `injector` is; `Owner` gives `shared_from_this`, `fail(error_code)` and
-/// `ended()`.
+/// `Source` is what `capture` is, `Sink` what `injector` is, and both may be one object for both directions; `Owner`
+/// gives `shared_from_this`, `options`, `ends`, `fail(error_code)` and `ended()`.
 template <class Owner, class Source, class Sink>
 class bridge_direction {
 public:
@@ -44,13 +44,13 @@ public:
     void finish() {
         last_ = true;
         if (receiving_)
-            source_.cancel();
+            owner_.ends.cancel_receive(from_);
     }
 
     /// Ends without what cannot be sent now.
     void abandon() {
         if (!ended_)
-            sink_.cancel();
+            owner_.ends.cancel_send(other(from_));
     }
 
     bridge_direction_statistics statistics() const {
@@ -62,12 +62,20 @@ public:
                 .too_long = value(too_long_),
                 .unsupported_offload = value(unsupported_offload_),
                 .link_down = value(link_down_),
-                .lost = source_.statistics().dropped,
+                .lost = owner_.ends.lost(from_),
                 .abandoned = value(abandoned_),
                 .rejected = sink_.statistics().rejected};
     }
 
 private:
+    static constexpr bridge_side other(bridge_side side) noexcept {
+        return side == bridge_side::left ? bridge_side::right : bridge_side::left;
+    }
+    static bool rides_out(link_down_policy policy, error_code ec) noexcept {
+        return (ec == error::interface_down && policy != link_down_policy::fail) ||
+               (ec == error::interface_removed && policy == link_down_policy::reopen_by_name);
+    }
+
     using counter = std::atomic<std::uint64_t>;
     static constexpr int batches_in_a_row = 4; // then others have their turn
 
@@ -228,8 +236,7 @@ private:
     /// Whether the run can go on.
     void examine(error_code ec) {
         bool const frame_only = ec == error::frame_too_long || ec == error::invalid_offload;
-        bool const waiting = ec == error::interface_down && owner_.options.on_link_down() != link_down_policy::fail;
-        if (ec && !frame_only && !waiting)
+        if (ec && !frame_only && !rides_out(owner_.ends.on_link_down(other(from_)), ec))
             owner_.fail(ec);
     }
 

@@ -1,9 +1,8 @@
 #pragma once
 
-#include <netring_asio/bridge_options.hpp>
-#include <netring_asio/capture.hpp>
+#include <netring_asio/bridge_packet.hpp>
 #include <netring_asio/detail/bridge_direction.hpp>
-#include <netring_asio/injector.hpp>
+#include <netring_asio/error.hpp>
 
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/error.hpp>
@@ -11,54 +10,43 @@
 
 #include <chrono>
 #include <memory>
-#include <string>
 #include <utility>
 
 namespace netring_asio::detail {
 
-/// What a bridge and its run share.
-template <class Executor>
-struct bridge_impl : std::enable_shared_from_this<bridge_impl<Executor>> {
+/// What a bridge and its run share. `Ends` is what it receives from and sends to.
+template <class Executor, template <class> class Ends>
+struct bridge_impl : std::enable_shared_from_this<bridge_impl<Executor, Ends>> {
     using executor_type = Executor;
     using clock = std::chrono::steady_clock;
     using timer = boost::asio::basic_waitable_timer<clock, boost::asio::wait_traits<clock>, Executor>;
-    using direction = bridge_direction<bridge_impl, basic_capture<Executor>, basic_injector<Executor>>;
+    using ends_type = Ends<Executor>;
+    using options_type = typename ends_type::options_type;
+    using direction = bridge_direction<bridge_impl, typename ends_type::source_type, typename ends_type::sink_type>;
 
     explicit bridge_impl(Executor const& executor)
-        : left_source{executor}
-        , right_source{executor}
-        , left_sink{executor}
-        , right_sink{executor}
+        : ends{executor}
         , done{executor}
         , stop_timer{executor} {}
     template <class Other>
-    explicit bridge_impl(bridge_impl<Other>&& other)
+    explicit bridge_impl(bridge_impl<Other, Ends>&& other)
         : options{std::move(other.options)}
-        , left_source{std::move(other.left_source)}
-        , right_source{std::move(other.right_source)}
-        , left_sink{std::move(other.left_sink)}
-        , right_sink{std::move(other.right_sink)}
+        , ends{std::move(other.ends)}
         , done{std::move(other.done)}
         , stop_timer{std::move(other.stop_timer)} {}
 
     Executor get_executor() noexcept { return done.get_executor(); }
-    bool is_open() const noexcept { return left_source.is_open(); }
+    bool is_open() const noexcept { return ends.is_open(); }
 
-    void open(bridge_options const& wanted) {
+    void open(options_type const& wanted) {
         if (is_open())
             throw system_error{error::already_open, "open"};
         if (wanted.stop_limit().count() < 1)
             throw system_error{error::invalid_option, "stop_limit"};
         try {
-            // Sinks first, so that nothing comes that could not be sent.
-            left_sink.open(wanted.sending(bridge_side::left));
-            right_sink.open(wanted.sending(bridge_side::right));
-            if (left_sink.link() != right_sink.link())
-                throw system_error{error::mixed_link_types, "open"};
-            left_source.open(wanted.receiving(bridge_side::left));
-            right_source.open(wanted.receiving(bridge_side::right));
+            ends.open(wanted);
         } catch (...) {
-            close();
+            ends.close();
             throw;
         }
         options = wanted;
@@ -69,11 +57,7 @@ struct bridge_impl : std::enable_shared_from_this<bridge_impl<Executor>> {
             return error::not_open;
         if (state != run_state::idle)
             return error::operation_in_progress;
-        error_code ec;
-        left_source.resume(ec);
-        if (!ec)
-            right_source.resume(ec);
-        if (ec)
+        if (auto const ec = ends.resume())
             return ec;
         state = run_state::running;
         done.expires_at(clock::time_point::max());
@@ -96,11 +80,8 @@ struct bridge_impl : std::enable_shared_from_this<bridge_impl<Executor>> {
             return;
         state = run_state::stopping;
         result = why;
-        error_code ignored;
-        left_source.pause(ignored);
-        right_source.pause(ignored);
-        // The block that the kernel is filling is closed by its timeout, which some kernels round up to their tick.
-        expire_after(2 * options.block_timeout() + std::chrono::milliseconds{10}, [](bridge_impl& self) {
+        ends.pause();
+        expire_after(options.longest_delay(), [](bridge_impl& self) {
             self.left_to_right.finish();
             self.right_to_left.finish();
             self.expire_after(self.options.stop_limit(), [](bridge_impl& late) {
@@ -118,10 +99,7 @@ struct bridge_impl : std::enable_shared_from_this<bridge_impl<Executor>> {
         if (state != run_state::idle)
             state = run_state::stopping;
         stop_timer.cancel();
-        left_source.close();
-        right_source.close();
-        left_sink.close();
-        right_sink.close();
+        ends.close();
     }
 
     void ended() {
@@ -131,11 +109,10 @@ struct bridge_impl : std::enable_shared_from_this<bridge_impl<Executor>> {
         done.cancel();
     }
 
-    bridge_options options{std::string{}, std::string{}};
-    basic_capture<Executor> left_source, right_source;
-    basic_injector<Executor> left_sink, right_sink;
-    direction left_to_right{*this, left_source, right_sink, bridge_side::left};
-    direction right_to_left{*this, right_source, left_sink, bridge_side::right};
+    options_type options = ends_type::no_options();
+    ends_type ends;
+    direction left_to_right{*this, ends.source(bridge_side::left), ends.sink(bridge_side::right), bridge_side::left};
+    direction right_to_left{*this, ends.source(bridge_side::right), ends.sink(bridge_side::left), bridge_side::right};
     timer done; // of the run: cancelled when it ends
     timer stop_timer;
     enum class run_state : std::uint8_t { idle, running, stopping } state = run_state::idle;

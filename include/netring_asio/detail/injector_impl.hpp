@@ -90,8 +90,9 @@ std::byte* find_room(Ring& ring, std::size_t size, error_code& ec) {
     return ec ? nullptr : ring.place(size, ec);
 }
 
-/// Copies a packet into the ring as it was on the wire; false without an error where there is no room.
-inline bool put_frame(afpacket::tx_ring& ring, packet_view const& packet, error_code& ec) {
+/// Puts a packet into the ring as it was on the wire; false without an error where there is no room.
+template <class Ring>
+bool put_frame(Ring& ring, packet_view const& packet, error_code& ec) {
     if (find_room(ring, wire_size(packet), ec) == nullptr)
         return false;
     ring.append(packet, ec);

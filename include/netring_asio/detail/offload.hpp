@@ -13,6 +13,7 @@ namespace netring_asio::detail {
 struct transport_header {
     std::size_t offset = 0; ///< 0 if there is none, or in a fragment
     std::uint8_t protocol = 0;
+    std::size_t network = 0; ///< where the IP header begins
 
     explicit operator bool() const noexcept { return offset != 0; }
 };
@@ -35,5 +36,9 @@ constexpr offload_info shift(offload_info offload, std::size_t bytes) noexcept {
 
 /// Computes the checksum that was left to the device. The field holds the sum of the pseudo-header until then.
 void finish_checksum(std::span<std::byte> frame, offload_info const& offload) noexcept;
+
+/// Where the checksum of TCP or UDP was left to the device, as far as the frame itself tells: the field holds the sum
+/// of the pseudo-header, and the checksum is not right. All 0 elsewhere.
+offload_info find_unfinished_checksum(std::span<std::byte const> frame, link_type link) noexcept;
 
 } // namespace netring_asio::detail
