@@ -55,6 +55,7 @@ public:
         netring_asio::flow::orientation orientation; ///< of the packet, which never turns
         bool from_initiator;                         ///< as known so far, see `basic_event::orientation`
         bool ended;                                  ///< the packet is a straggler
+        std::uint32_t& mark;                         ///< for the observer to write, 0 in a new flow
     };
 
     /// A packet, or a datagram put together from fragments; its bytes are valid during the call. It is called after the

@@ -74,6 +74,7 @@ struct record {
     timer_wheel::links timer;
     std::uint32_t newer;
     std::uint32_t older;
+    std::uint32_t mark; // the observer's own
     timestamp first_time;
     std::uint64_t id;
 

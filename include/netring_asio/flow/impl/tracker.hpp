@@ -238,7 +238,7 @@ void tracker<Extractor>::progress(std::uint32_t at, std::size_t side, decode::he
     auto& r = records_[at];
     auto const way = side == 0 ? r.orientation : opposite(r.orientation);
     if (observer_ != nullptr)
-        observer_->packet({r.id, r.key, way, side == 0, r.ended != 0}, h, clock_.shown(now));
+        observer_->packet({r.id, r.key, way, side == 0, r.ended != 0, r.mark}, h, clock_.shown(now));
     if (!r.ended)
         r.see(now);
     if constexpr (requires { extract_.update(states_[at], h, way); })

@@ -90,6 +90,12 @@ public:
             retire(at);
     }
 
+    /// Whether messages of a flow may still come.
+    bool follows(std::uint64_t id) const noexcept {
+        auto const at = sessions_.find(id);
+        return at != sessions_.end() && at->second->state != state::ignored;
+    }
+
     /// Reads the flow events that came since the last call.
     void follow() {
         for (; seen_ != in_->size(); ++seen_) {
