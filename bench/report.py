@@ -24,7 +24,7 @@ class Receive:
 
     @staticmethod
     def aims():
-        """(setting, measure, compared with, largest ratio)"""
+        """(setting, measure, compared with, largest ratio, of which candidates where not of OURS)"""
         yield ("drain", None), "cpu_ns_per_packet", FLOOR, 1.05
         yield ("paced", 500_000), "cpu_ns_per_packet", FLOOR, 1.10
         yield ("paced", 500_000), "wakeups", FLOOR, 1.05
@@ -45,6 +45,35 @@ class Receive:
     @staticmethod
     def heading(begin):
         return f"60-byte frames from {begin.get('generator', 'none')}"
+
+
+class Xdp:
+    """bench.xdp: settings are full rings to receive and to forward, sending, and a rate."""
+
+    ORDER = (FLOOR, AGAIN, "sleeping-floor", "xdp_socket", "xdp_socket-budget", "capture", "injector")
+    BASES = (FLOOR, "capture")
+    WAKEUPS = True
+
+    @staticmethod
+    def aims():
+        for mode in "drain", "transmit", "forward":
+            yield (mode, None), "cpu_ns_per_packet", FLOOR, 1.05, ("xdp_socket",)
+        yield ("paced", 500_000), "wakeups", FLOOR, 0.20, ("xdp_socket-budget",)
+        yield ("paced", 500_000), "cpu_ns_per_packet", FLOOR, 0.60, ("xdp_socket-budget",)
+
+    @staticmethod
+    def setting(run):
+        return run["mode"], run.get("rate")
+
+    @staticmethod
+    def title(setting):
+        mode, rate = setting
+        words = {"drain": "full ring", "transmit": "sent to ifb", "forward": "forwarded"}
+        return words.get(mode) or f"{rate:,}/s".replace(",", " ")
+
+    @staticmethod
+    def heading(begin):
+        return f"60-byte frames from {begin.get('generator', 'none')} through veth, and to an ifb device that drops them"
 
 
 class Transmit:
@@ -78,7 +107,7 @@ class Transmit:
         return "Frames to a device that drops them (ifb) or to a peer (veth); queued: through the queueing discipline"
 
 
-SUBJECTS = {"receive": Receive, "transmit": Transmit}
+SUBJECTS = {"receive": Receive, "transmit": Transmit, "xdp": Xdp}
 
 
 class Series:
@@ -149,11 +178,11 @@ def print_table(subject, table):
 
 
 def judge(subject, series):
-    for setting, measure, base, limit in subject.aims():
+    for setting, measure, base, limit, *names in subject.aims():
         one = series.get(setting)
         if one is None:
             continue
-        for name in subject.OURS:
+        for name in names[0] if names else subject.OURS:
             # What equal programs differ by is no difference, but must not hide one either.
             noise = one.spread(AGAIN, FLOOR, measure)
             found = one.spread(name, base, measure)

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# scripts/bench.sh [receive|transmit] [--check] [--rounds N] [bench.SUBJECT option...]
-# Builds the release, measures capture, or injector, beside the hand-written minimum and other programs, prints a table
+# scripts/bench.sh [receive|transmit|xdp] [--check] [--rounds N] [bench.SUBJECT option...]
+# Builds the release, measures capture, injector, or xdp_socket, beside the hand-written minimum and other programs, prints a table
 # and writes build/bench/SUBJECT.json. --check makes missed aims an error; --rounds sets the rounds of each setting (5
 # and 10; 20 for a figure to be published). Wants root, two processors, and a machine that has nothing else to do.
 source "$(dirname "$0")/common.sh"
 
 subject=receive check=() options=()
 case ${1-} in
-receive | transmit)
+receive | transmit | xdp)
     subject=$1
     shift
     ;;
 -* | "") ;;
-*) fail "There is no benchmark of \"$1\", only of: receive, transmit" ;;
+*) fail "There is no benchmark of \"$1\", only of: receive, transmit, xdp" ;;
 esac
 while [ $# -gt 0 ]; do
     case $1 in
@@ -27,7 +27,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-[ "$(id -u)" = 0 ] || [ "$subject" != receive ] || say "Not root: the generator will not send from within the kernel, and share the machine with what is measured."
+[ "$(id -u)" = 0 ] || [ "$subject" = transmit ] || say "Not root: the generator will not send from within the kernel, and share the machine with what is measured."
 install_packages "${BUILD_PACKAGES[@]}" "${BENCH_PACKAGES[@]}"
 configure release
 build release --target "bench.$subject"

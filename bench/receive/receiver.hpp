@@ -46,13 +46,4 @@ struct candidate {
     std::unique_ptr<receiver> (*make)(std::string const& interface, block_timeout timeout);
 };
 
-/// The floor is there twice: how far two identical candidates lie apart is what the measurement cannot tell.
-inline constexpr candidate candidates[] = {
-    {"floor", make_tpacket_loop},
-    {"floor-again", make_tpacket_loop},
-    {"libpcap", make_pcap_loop},
-    {"capture-callback", make_capture_callbacks},
-    {"capture-coroutine", make_capture_coroutine},
-};
-
 } // namespace bench
