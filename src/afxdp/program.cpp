@@ -75,11 +75,14 @@ struct program::state {
     }
 
     bool make_maps(error_code& ec) {
-        map.reset(bpf_map_create(BPF_MAP_TYPE_XSKMAP, "xsks_map", sizeof(int), sizeof(int), most_queues, nullptr));
-        counters.reset(
-            bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "passed", sizeof(int), sizeof(std::uint64_t), 2, nullptr));
-        if (!map || !counters)
-            ec = errno == EPERM ? error_code{error::missing_privilege} : from_errno(errno);
+        int const sockets =
+            bpf_map_create(BPF_MAP_TYPE_XSKMAP, "xsks_map", sizeof(int), sizeof(int), most_queues, nullptr);
+        int const passed =
+            bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "passed", sizeof(int), sizeof(std::uint64_t), 2, nullptr);
+        map.reset(sockets);
+        counters.reset(passed);
+        if (int const result = std::min(sockets, passed); result < 0)
+            ec = result == -EPERM ? error_code{error::missing_privilege} : from_errno(-result);
         return !ec;
     }
 
@@ -114,7 +117,8 @@ struct program::state {
         bpf_link_create_opts options{};
         options.sz = sizeof options;
         options.flags = wanted == xdp_attach_mode::generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
-        link.reset(bpf_link_create(program, interface_index, BPF_XDP, &options));
+        int const result = bpf_link_create(program, interface_index, BPF_XDP, &options);
+        link.reset(result);
         if (link) {
             mode = wanted;
             bpf_prog_info info{};
@@ -124,7 +128,7 @@ struct program::state {
             ec = {};
             return true;
         }
-        switch (errno) {
+        switch (-result) {
         case EBUSY:
         case EEXIST:
             ec = error::program_attached;
@@ -139,7 +143,7 @@ struct program::state {
             ec = error::unsupported_option;
             break;
         default:
-            ec = from_errno(errno);
+            ec = from_errno(-result);
         }
         return false;
     }

@@ -19,7 +19,7 @@ enum class ipfix_transport : std::uint8_t {
 class ipfix_exporter_options {
 public:
     /// The collector; names are for you to resolve.
-    explicit ipfix_exporter_options(boost::asio::ip::address collector)
+    explicit ipfix_exporter_options(boost::asio::ip::address const& collector)
         : collector_{collector} {}
 
     /// Default 4739, IPFIX's own.

@@ -65,7 +65,7 @@ public:
         auto const begin = (base + first * sizeof(T)) / huge_page * huge_page;
         auto const end = (base + last * sizeof(T)) / huge_page * huge_page;
         if (begin >= base && begin < end)
-            ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+            ::madvise(reinterpret_cast<std::byte*>(items_) + (begin - base), end - begin, MADV_HUGEPAGE);
     }
 
     /// Has the kernel give the page that this byte lies in.
