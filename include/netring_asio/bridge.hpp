@@ -3,6 +3,7 @@
 #include <netring_asio/bridge_options.hpp>
 #include <netring_asio/bridge_packet.hpp>
 #include <netring_asio/bridge_statistics.hpp>
+#include <netring_asio/detail/asio_abi.hpp>
 #include <netring_asio/detail/bridge_impl.hpp>
 #include <netring_asio/detail/bridge_run_op.hpp>
 #include <netring_asio/detail/packet_ends.hpp>

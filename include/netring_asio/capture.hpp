@@ -2,6 +2,7 @@
 
 #include <netring_asio/capture_options.hpp>
 #include <netring_asio/capture_statistics.hpp>
+#include <netring_asio/detail/asio_abi.hpp>
 #include <netring_asio/detail/capture_impl.hpp>
 #include <netring_asio/detail/packet_range.hpp>
 #include <netring_asio/detail/pipe_op.hpp>

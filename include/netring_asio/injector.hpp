@@ -1,6 +1,7 @@
 #pragma once
 
 #include <netring_asio/afpacket/tx_ring.hpp>
+#include <netring_asio/detail/asio_abi.hpp>
 #include <netring_asio/detail/injector_impl.hpp>
 #include <netring_asio/detail/send_op.hpp>
 #include <netring_asio/detail/send_steps.hpp>

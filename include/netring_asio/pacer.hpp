@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/asio_abi.hpp>
 #include <netring_asio/detail/pacer_impl.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/pacer_options.hpp>

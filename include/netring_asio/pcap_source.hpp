@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/asio_abi.hpp>
 #include <netring_asio/detail/packet_range.hpp>
 #include <netring_asio/detail/pcap_receive_op.hpp>
 #include <netring_asio/detail/pcap_source_impl.hpp>
