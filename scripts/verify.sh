@@ -176,7 +176,16 @@ sessions() {
         scripts/fuzz.sh 30
 }
 
-groups="foundation, transmit, xdp, flow, sessions, subscriptions, async, packages"
+documentation() {
+    claim_script "what a browser shows of the live view is what was sent; 10 000 new flows a second lose nothing" \
+        "headless Chromium; the kernel's counters and tcpdump" \
+        python3 test/example/live_view.py build/dev/example/live_view/live_view --load 10
+    claim_script "each example program does what it says, ends in time, and says what stands against it" \
+        "the other end of a veth pair, tcpdump" \
+        python3 test/example/short.py build/dev/example/short example/short
+}
+
+groups="foundation, transmit, xdp, flow, sessions, subscriptions, async, packages, documentation"
 [ $# = 1 ] || fail "Usage: scripts/verify.sh GROUP, one of: $groups"
 [[ ", $groups, " = *", $1, "* ]] || fail "There is no group $1, only: $groups"
 declare -F "$1" >/dev/null || fail "The group $1 has nothing to show yet."

@@ -73,6 +73,8 @@ public:
 
     flow::tracker_statistics statistics() const noexcept { return flows_.statistics(); }
     flow_tracker const& flows() const noexcept { return flows_; }
+    /// What the last call of `track`, `advance` or `flush` led the flows to.
+    typename flow_tracker::event_list const& flow_events() const noexcept { return flow_events_; }
     /// Flows that have a parser, or may still get one.
     std::size_t sessions() const noexcept { return engine_->sessions(); }
     /// Bytes that wait for missing ones.
@@ -82,10 +84,10 @@ public:
 private:
     template <class F>
     void run(event_list& events, F f) {
+        flow_events_.clear();
         engine_->connect(flow_events_, events);
         f();
         engine_->follow();
-        flow_events_.clear();
     }
 
     flow_tracker flows_;
