@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# scripts/docs.sh
+# Makes the documentation: build/doc/index.html is the guide, build/doc/reference what the headers say. A warning of either
+# tool is a failure, and so is a link that leads nowhere.
+source "$(dirname "$0")/common.sh"
+install_packages "${DOC_PACKAGES[@]}"
+out=build/doc
+rm -rf "$out"
+mkdir -p "$out/reference"
+
+asciidoctor --verbose --failure-level=WARN --out-file "$out/index.html" doc/guide.adoc
+cp -r doc/images "$out/"
+{ cat doc/Doxyfile && echo "OUTPUT_DIRECTORY=$out/reference"; } | doxygen - >/dev/null
+
+python3 - "$out/index.html" <<'END'
+import html.parser, os, sys
+
+class Links(html.parser.HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.to, self.names = [], set()
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.names.update(filter(None, (attributes.get('id'), attributes.get('name'))))
+        self.to += [attributes[name] for name in ('href', 'src') if attributes.get(name)]
+
+page = sys.argv[1]
+links = Links()
+links.feed(open(page, encoding='utf-8').read())
+folder = os.path.dirname(page)
+lost = [to for to in links.to if not to.startswith(('http:', 'https:'))
+        and not (to[1:] in links.names if to.startswith('#') else os.path.exists(os.path.join(folder, to.split('#')[0])))]
+print(f'{len(links.to)} links, {len(lost)} of them lead nowhere', *lost, sep='\n')
+sys.exit(bool(lost))
+END
+say "$out/index.html"
