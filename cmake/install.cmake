@@ -7,7 +7,8 @@ foreach(name IN LISTS netring_asio_components)
     RUNTIME COMPONENT ${name}
     LIBRARY COMPONENT ${name} NAMELINK_COMPONENT ${name}-dev
     ARCHIVE COMPONENT ${name}-dev
-    FILE_SET HEADERS COMPONENT ${name}-dev)
+    FILE_SET HEADERS COMPONENT ${name}-dev
+    FILE_SET bridges COMPONENT ${name}-dev)
   install(EXPORT netring_asio-${name} NAMESPACE netring_asio:: DESTINATION ${package_dir} COMPONENT ${name}-dev)
 endforeach()
 

@@ -185,6 +185,17 @@ documentation() {
         python3 test/example/short.py build/dev/example/short example/short
 }
 
+async() {
+    claim "senders: results, errors, stops, siblings, coroutines, schedulers, what is abandoned; stop requests race with packets and lose none" \
+        "sequence numbers; the thread sanitizer in CI" sender.programs
+    claim "shards: both directions and all fragments of a flow reach one shard, IPv4 and IPv6, in tunnels and behind tags" \
+        "numbers in the frames" shards.running --run_test='*/both*,also_in*,by_ports*'
+    claim "four shards find the flows that one finds; their events merge in order" "a single capture beside them" \
+        shards.running --run_test='*/four*'
+    claim "stopped in a flood every packet of the rings is delivered; limits, failures, processors" "the kernel's counters" \
+        shards.running --run_test='*/stopped*,who*,a_failure*,what_cannot*,each*'
+}
+
 groups="foundation, transmit, xdp, flow, sessions, subscriptions, async, packages, documentation"
 [ $# = 1 ] || fail "Usage: scripts/verify.sh GROUP, one of: $groups"
 [[ ", $groups, " = *", $1, "* ]] || fail "There is no group $1, only: $groups"

@@ -15,6 +15,19 @@ struct capture_statistics {
     std::uint64_t discarded = 0;   ///< packets lost in a batch that a channel destroyed when a pipe was cancelled
     std::size_t held_blocks = 0;   ///< blocks that batches and frames hold now
     std::size_t pinned_blocks = 0; ///< blocks that frames hold now
+
+    /// The totals of several captures.
+    capture_statistics& operator+=(capture_statistics const& other) noexcept {
+        received += other.received;
+        dropped += other.dropped;
+        freezes += other.freezes;
+        filtered += other.filtered;
+        copied += other.copied;
+        discarded += other.discarded;
+        held_blocks += other.held_blocks;
+        pinned_blocks += other.pinned_blocks;
+        return *this;
+    }
 };
 
 } // namespace netring_asio

@@ -2,6 +2,7 @@
 
 #include "../detail/kernel_constants.hpp"
 #include "../detail/network_namespace.hpp"
+#include "address_program.hpp"
 #include "ring_core.hpp"
 #include <netring_asio/detail/kernel_filter.hpp>
 
@@ -230,18 +231,19 @@ bool ring_opener::join_fanout(error_code& ec) {
         flags |= PACKET_FANOUT_FLAG_DEFRAG;
     if (options.ignore_outgoing())
         flags |= PACKET_FANOUT_FLAG_IGNORE_OUTGOING; // in a group the option of the socket has no effect
+    auto const mode = o.mode() == fanout_mode::addresses ? fanout_mode::classic_bpf : o.mode();
     struct {
         std::uint16_t id;
         std::uint16_t type_flags;
         std::uint32_t max_num_members;
-    } const arguments{o.id().value_or(0), static_cast<std::uint16_t>(static_cast<unsigned>(o.mode()) | flags),
+    } const arguments{o.id().value_or(0), static_cast<std::uint16_t>(static_cast<unsigned>(mode) | flags),
                       o.maximum_members()};
     if (::setsockopt(socket_.get(), SOL_PACKET, PACKET_FANOUT, &arguments,
                      o.maximum_members() != 0 ? sizeof arguments : sizeof(int)) != 0)
         return errno == EINVAL || errno == EALREADY ? fail(ec, error::fanout_conflict, "fanout")
                                                     : fail_with_errno(ec, "fanout");
-    if (o.mode() == fanout_mode::classic_bpf) {
-        auto program = o.classic_program();
+    if (mode == fanout_mode::classic_bpf) {
+        auto program = o.mode() == fanout_mode::addresses ? detail::make_address_program() : o.classic_program();
         sock_fprog const argument{static_cast<unsigned short>(program.size()),
                                   reinterpret_cast<sock_filter*>(program.data())};
         if (!set(SOL_PACKET, PACKET_FANOUT_DATA, argument, ec, "fanout: program"))
