@@ -6,7 +6,21 @@ source "$(dirname "$0")/common.sh"
 install_packages "${DOC_PACKAGES[@]}"
 out=build/doc
 rm -rf "$out"
-mkdir -p "$out/reference"
+mkdir -p "$out/reference" "$out/pages"
+
+# The pages of components are written in Markdown, to be read where they lie. In the guide they are chapters, and what
+# leads from one to another leads there.
+for page in doc/*.md; do
+    name=$(basename "$page" .md)
+    [ "$name" != README ] || continue
+    {
+        say "[[page_$name]]"
+        pandoc --from gfm --to asciidoc --wrap preserve "$page" |
+            sed -E 's/^=(=+) /\1 /; s/link:([a-z_]+)\.md\[([^]]*)\]/<<page_\1,\2>>/g'
+    } >"$out/pages/$name.adoc"
+    grep -q "{pages}/$name.adoc" doc/guide.adoc || say "include::$name.adoc[]" "" >>"$out/pages/others.adoc"
+done
+touch "$out/pages/others.adoc"
 
 asciidoctor --verbose --failure-level=WARN --out-file "$out/index.html" doc/guide.adoc
 cp -r doc/images "$out/"
