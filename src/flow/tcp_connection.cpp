@@ -48,7 +48,8 @@ std::uint32_t in_units(std::chrono::nanoseconds time) noexcept {
 
 } // namespace
 
-bool tcp_connection::is_new_attempt(decode::headers const& packet, std::size_t side) const noexcept {
+bool tcp_connection::is_new_attempt(decode::headers const& packet, std::size_t side,
+                                    tcp_beginning const& beginning) const noexcept {
     if ((packet.tcp_flags & (flag::syn | flag::ack | flag::rst)) != flag::syn)
         return false;
     auto const& from = sides_[side];
@@ -57,9 +58,9 @@ bool tcp_connection::is_new_attempt(decode::headers const& packet, std::size_t s
     case state::silent: // a simultaneous open, or the late SYN of what the other side acknowledges already
         return to.fin || (to.has_acknowledged && to.acknowledged - packet.sequence - 1 > largest_window);
     case state::midstream:
-        return from.initial - packet.sequence - 1 > reorder_window;
+        return beginning.sides[side].initial - packet.sequence - 1 > reorder_window;
     default:
-        return packet.sequence != from.initial;
+        return packet.sequence != beginning.sides[side].initial;
     }
 }
 
@@ -76,57 +77,61 @@ bool tcp_connection::is_reversed(decode::headers const& packet, std::size_t side
            first.acknowledged - packet.sequence - 1 <= largest_window;
 }
 
-void tcp_connection::flip() noexcept {
-    std::swap(sides_[0], sides_[1]);
-    round_trips_ = {};
-}
-
-std::uint64_t tcp_connection::window_of(side_state const& receiver, side_state const& sender) const noexcept {
+std::uint64_t tcp_connection::window_of(std::size_t receiver, tcp_beginning const& beginning) const noexcept {
     // Windows are scaled only if both sides said so (RFC 7323, 2.2).
+    auto const& to = beginning.sides[receiver];
+    auto const& from = beginning.sides[1 - receiver];
     unsigned shift = largest_shift;
-    if (receiver.has_initial && sender.has_initial)
-        shift = receiver.window_shift != 0 && sender.window_shift != 0 ? receiver.window_shift - 1U : 0;
-    return static_cast<std::uint64_t>(receiver.window) << shift;
+    if (to.has_initial && from.has_initial)
+        shift = to.window_shift != 0 && from.window_shift != 0 ? to.window_shift - 1U : 0;
+    return static_cast<std::uint64_t>(sides_[receiver].window) << shift;
 }
 
 // RFC 9293, 3.5.2: a reset must lie in the window, or acknowledge the SYN that it refuses. What was sent but not
 // captured may lie before it.
-bool tcp_connection::is_plausible_reset(decode::headers const& packet, side_state const& from,
-                                        side_state const& to) const noexcept {
-    if (from.state == state::silent && to.state == state::syn_sent && to.has_initial)
-        return (packet.tcp_flags & flag::ack) != 0 && packet.acknowledgment - to.initial - 1 <= to.next - to.initial;
+bool tcp_connection::is_plausible_reset(decode::headers const& packet, std::size_t side,
+                                        tcp_beginning const& beginning) const noexcept {
+    auto const& from = sides_[side];
+    auto const& to = sides_[1 - side];
+    auto const& answered = beginning.sides[1 - side];
+    if (from.state == state::silent && to.state == state::syn_sent && answered.has_initial)
+        return (packet.tcp_flags & flag::ack) != 0 &&
+               packet.acknowledgment - answered.initial - 1 <= to.next - answered.initial;
     if (from.state == state::silent || from.state == state::midstream)
         return true;
     if (!to.has_acknowledged)
-        return packet.sequence - from.initial < largest_window;
+        return packet.sequence - beginning.sides[side].initial < largest_window;
     auto const distance = packet.sequence - (to.acknowledged - 1);
     auto const in_flight = sequence_before(to.acknowledged, from.next) ? from.next - to.acknowledged : 0;
-    return distance <= 1 + in_flight + window_of(to, from);
+    return distance <= 1 + in_flight + window_of(1 - side, beginning);
 }
 
-void tcp_connection::take_syn(decode::headers const& packet, std::size_t side, timestamp begun) noexcept {
+void tcp_connection::take_syn(decode::headers const& packet, std::size_t side, tcp_beginning& beginning,
+                              timestamp begun) noexcept {
     auto& from = sides_[side];
-    auto const& to = sides_[1 - side];
+    auto& mine = beginning.sides[side];
+    auto const& other = beginning.sides[1 - side];
     bool const answers = (packet.tcp_flags & flag::ack) != 0;
+    bool const is_first = !mine.has_initial;
     // Karn's rule: which of several was answered cannot be told, nor when one was sent that did not come first.
-    from.syn_repeated = from.has_initial != 0 || (side == 0 && packet.time != begun);
-    if (!from.has_initial) {
+    mine.syn_repeated = !is_first || (side == 0 && packet.time != begun);
+    if (is_first) {
         auto const options = decode::parse_tcp_options(packet);
-        from.segment_size = options.maximum_segment_size.value_or(0);
-        from.window_shift = options.window_scale ? static_cast<std::uint8_t>(*options.window_scale + 1) : 0;
+        mine.segment_size = options.maximum_segment_size.value_or(0);
+        mine.window_shift = options.window_scale ? static_cast<std::uint8_t>(*options.window_scale + 1) : 0;
     }
     if (from.state == state::silent || from.state == state::midstream) {
         if (from.state == state::silent)
             from.next = packet.sequence + packet.payload_length + 1;
-        from.initial = packet.sequence;
+        mine.initial = packet.sequence;
         from.state = answers ? state::syn_ack_sent : state::syn_sent;
     } else if (from.state == state::syn_sent && answers) {
         from.state = state::syn_ack_sent; // simultaneous open
-        from.syn_repeated = 1;
+        mine.syn_repeated = true;
     }
-    if (answers && side == 1 && !from.has_initial && to.has_initial && !to.syn_repeated)
-        round_trips_[0] = in_units(packet.time - begun);
-    from.has_initial = 1;
+    if (answers && side == 1 && is_first && other.has_initial && !other.syn_repeated)
+        beginning.round_trips[0] = in_units(packet.time - begun);
+    mine.has_initial = true;
 }
 
 void tcp_connection::advance_endpoint(std::uint8_t flags, std::size_t side, bool has_payload) noexcept {
@@ -191,20 +196,19 @@ void tcp_connection::advance_endpoint(std::uint8_t flags, std::size_t side, bool
     }
 }
 
-tcp_connection::report tcp_connection::update(decode::headers const& packet, std::size_t side, timestamp begun,
-                                              history_log& history) noexcept {
+void tcp_connection::update(decode::headers const& packet, std::size_t side, tcp_beginning& beginning,
+                            timestamp const& begun, history_log history, report& result) noexcept {
     auto& from = sides_[side];
     auto& to = sides_[1 - side];
     auto const flags = packet.tcp_flags;
-    report result;
     from.tcp_flags |= flags;
     note_flags(packet, side, history);
     if ((flags & flag::rst) != 0) {
-        if (is_plausible_reset(packet, from, to)) {
+        if (is_plausible_reset(packet, side, beginning)) {
             advance_endpoint(flags, side, false);
             result.outcome = outcome::reset;
         }
-        return result;
+        return;
     }
     result.zero_window = packet.window == 0 && !to.fin && from.endpoint != endpoint::reset;
 
@@ -212,10 +216,10 @@ tcp_connection::report tcp_connection::update(decode::headers const& packet, std
     auto const end = packet.sequence + span;
     bool const was_silent = from.state == state::silent;
     if ((flags & flag::syn) != 0) {
-        take_syn(packet, side, begun);
+        take_syn(packet, side, beginning, begun);
     } else if (was_silent) {
         from.state = state::midstream;
-        from.initial = packet.sequence;
+        beginning.sides[side].initial = packet.sequence;
         from.next = end;
     }
     if (!was_silent) {
@@ -237,8 +241,10 @@ tcp_connection::report tcp_connection::update(decode::headers const& packet, std
             from.acknowledged = packet.acknowledgment;
         from.has_acknowledged = 1;
         if ((flags & flag::syn) == 0 && (from.state == state::syn_sent || from.state == state::syn_ack_sent)) {
-            if (side == 0 && round_trips_[0] != 0 && !to.syn_repeated && packet.acknowledgment == to.initial + 1)
-                round_trips_[1] = in_units(packet.time - begun - (round_trips_[0] - 1) * round_trip_unit);
+            auto& [answer, acknowledgment] = beginning.round_trips;
+            auto const& other = beginning.sides[1];
+            if (side == 0 && answer != 0 && !other.syn_repeated && packet.acknowledgment == other.initial + 1)
+                acknowledgment = in_units(packet.time - begun - (answer - 1) * round_trip_unit);
             from.state = state::open;
         }
         // The handshake is over when the initiator's last part of it, or anything that implies it, was seen.
@@ -250,19 +256,16 @@ tcp_connection::report tcp_connection::update(decode::headers const& packet, std
     if (from.fin && to.fin && from.has_acknowledged && to.has_acknowledged &&
         !sequence_before(from.acknowledged, to.next) && !sequence_before(to.acknowledged, from.next))
         result.outcome = outcome::closed;
-    else if (!sides_[0].established && !sides_[1].established && answered) {
-        from.established = 1;
-        result.outcome = outcome::established;
-    }
-    return result;
+    else if (answered)
+        result.outcome = outcome::answered;
 }
 
-connection_state tcp_connection::zeek_state(history_log const& history) const noexcept {
+connection_state tcp_connection::zeek_state(history_marks const& history) const noexcept {
     auto const initiator = sides_[0].endpoint;
     auto const responder = sides_[1].endpoint;
     auto const is_inactive = [](endpoint e) { return e == endpoint::inactive || e == endpoint::partial; };
     if (responder == endpoint::reset) {
-        auto const nothing_sent = ((history.of(0) | history.of(1)) & seen::data) == 0;
+        auto const nothing_sent = ((history.seen[0] | history.seen[1]) & seen::data) == 0;
         if (initiator == endpoint::syn_sent || initiator == endpoint::syn_ack_sent ||
             (initiator == endpoint::reset && nothing_sent))
             return connection_state::rej;
@@ -272,8 +275,8 @@ connection_state tcp_connection::zeek_state(history_log const& history) const no
         if (!is_inactive(responder))
             return connection_state::rsto;
         constexpr auto more = seen::syn_ack | seen::ack | seen::fin | seen::fin_rst | seen::many;
-        return (history.of(0) & seen::syn) != 0 && (history.of(0) & more) == 0 ? connection_state::rstos0
-                                                                               : connection_state::oth;
+        return (history.seen[0] & seen::syn) != 0 && (history.seen[0] & more) == 0 ? connection_state::rstos0
+                                                                                   : connection_state::oth;
     }
     if (initiator == endpoint::closed && responder == endpoint::closed)
         return connection_state::sf;
@@ -289,21 +292,25 @@ connection_state tcp_connection::zeek_state(history_log const& history) const no
 }
 
 void tcp_connection::describe(flow_stats& stats) const noexcept {
-    auto const write = [](side_state const& side, direction_stats& to) {
-        to.tcp_flags = side.tcp_flags;
-        if (side.has_initial)
-            to.initial_sequence = side.initial;
-        if (side.segment_size != 0)
-            to.maximum_segment_size = side.segment_size;
-        if (side.window_shift != 0)
-            to.window_scale = static_cast<std::uint8_t>(side.window_shift - 1);
+    stats.forward.tcp_flags = sides_[0].tcp_flags;
+    stats.reverse.tcp_flags = sides_[1].tcp_flags;
+}
+
+void tcp_beginning::describe(flow_stats& stats) const noexcept {
+    auto const write = [](side const& from, direction_stats& to) {
+        if (from.has_initial)
+            to.initial_sequence = from.initial;
+        if (from.segment_size != 0)
+            to.maximum_segment_size = from.segment_size;
+        if (from.window_shift != 0)
+            to.window_scale = static_cast<std::uint8_t>(from.window_shift - 1);
     };
-    write(sides_[0], stats.forward);
-    write(sides_[1], stats.reverse);
-    if (round_trips_[0] != 0)
-        stats.responder_round_trip = (round_trips_[0] - 1) * round_trip_unit;
-    if (round_trips_[1] != 0)
-        stats.initiator_round_trip = (round_trips_[1] - 1) * round_trip_unit;
+    write(sides[0], stats.forward);
+    write(sides[1], stats.reverse);
+    if (round_trips[0] != 0)
+        stats.responder_round_trip = (round_trips[0] - 1) * round_trip_unit;
+    if (round_trips[1] != 0)
+        stats.initiator_round_trip = (round_trips[1] - 1) * round_trip_unit;
 }
 
 } // namespace netring_asio::flow::detail

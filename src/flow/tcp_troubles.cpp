@@ -11,7 +11,7 @@ constexpr std::uint32_t largest_hole = 1U << 30;
 } // namespace
 
 void tcp_troubles::note(tcp_connection::report const& r, decode::headers const& packet, std::size_t side,
-                        history_log& history) noexcept {
+                        history_log history) noexcept {
     auto& s = sides_[side];
     if (r.zero_window)
         history.note_scaled(side, 'W', ++s.zero_windows);
@@ -45,7 +45,7 @@ void tcp_troubles::note(tcp_connection::report const& r, decode::headers const& 
         history.note_scaled(side, 'T', ++s.late_data);
 }
 
-void tcp_troubles::acknowledged(std::size_t side, std::uint32_t number, history_log& history) noexcept {
+void tcp_troubles::acknowledged(std::size_t side, std::uint32_t number, history_log history) noexcept {
     auto const sender = 1 - side;
     auto& s = sides_[sender];
     if (s.open == 0 || s.gap_told || !sequence_before(s.hole_begin, number))

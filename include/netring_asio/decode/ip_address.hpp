@@ -19,9 +19,10 @@ struct ip_address {
     std::array<std::uint8_t, 16> bytes{};
 
     static ip_address from_v4(void const* four_bytes) noexcept {
+        // In words, since they are read as words soon.
         ip_address result;
-        result.bytes[10] = result.bytes[11] = 0xff;
-        std::memcpy(result.bytes.data() + 12, four_bytes, 4);
+        auto const address = boost::endian::load_big_u32(static_cast<unsigned char const*>(four_bytes));
+        boost::endian::store_big_u64(result.bytes.data() + 8, std::uint64_t{0xffff} << 32 | address);
         return result;
     }
     static ip_address from_v6(void const* sixteen_bytes) noexcept {
@@ -44,12 +45,14 @@ struct ip_address {
         return a.half(0) == b.half(0) && a.half(1) == b.half(1);
     }
     friend std::strong_ordering operator<=>(ip_address const& a, ip_address const& b) noexcept {
-        auto const high = a.half(0) <=> b.half(0);
-        return high != 0 ? high : a.half(1) <=> b.half(1);
+        return a.number() <=> b.number();
     }
+    friend bool operator<(ip_address const& a, ip_address const& b) noexcept { return a.number() < b.number(); }
     friend std::ostream& operator<<(std::ostream& out, ip_address const& address);
 
 private:
+    __extension__ using wide = unsigned __int128;
+    wide number() const noexcept { return wide{half(0)} << 64 | half(1); }
     std::uint64_t half(std::size_t i) const noexcept { return boost::endian::load_big_u64(bytes.data() + i * 8); }
 };
 

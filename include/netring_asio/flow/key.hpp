@@ -109,20 +109,23 @@ struct five_tuple {
     using key_type = five_tuple_key;
 
     std::optional<extracted<five_tuple_key>> operator()(decode::headers const& packet) const noexcept {
-        if (!packet.has_ip())
-            return std::nullopt;
+        return packet.has_ip() ? find(packet) : std::nullopt;
+    }
+
+private:
+    static std::optional<extracted<five_tuple_key>> find(decode::headers const& packet) noexcept {
         std::optional<extracted<five_tuple_key>> result{std::in_place};
-        endpoint const source{packet.source, packet.source_port};
-        endpoint const destination{packet.destination, packet.destination_port};
         auto& [key, way] = *result;
-        if (source <= destination) {
-            key.a = source;
-            key.b = destination;
-        } else {
-            key.a = destination;
-            key.b = source;
-            way = orientation::b_to_a;
-        }
+        // Which end is the lesser is as good as random, so it chooses without a jump.
+        bool const forward = packet.source == packet.destination ? packet.source_port <= packet.destination_port
+                                                                 : packet.source < packet.destination;
+        decode::ip_address const* const addresses[] = {&packet.source, &packet.destination};
+        std::uint16_t const ports[] = {packet.source_port, packet.destination_port};
+        key.a.address = *addresses[!forward];
+        key.a.port = ports[!forward];
+        key.b.address = *addresses[forward];
+        key.b.port = ports[forward];
+        way = static_cast<orientation>(!forward);
         key.protocol = packet.protocol;
         key.ip_version = packet.ip_version;
         return result;

@@ -70,8 +70,8 @@ protected:
 
 /// Follows flows: takes packets in and gives events out.
 ///
-/// Works on a group of packets at a time, so that the memory of one is fetched while another is worked on. How the
-/// packets are cut into batches changes nothing but the moment at which events come out.
+/// Works on several packets at a time, so that the memory of one is fetched while another is worked on. How packets are
+/// cut into batches changes nothing but the moment at which events come out.
 ///
 /// Time is packet time (see `packet_clock`); a flow's timeout is noticed within 70 ms of it. A full table evicts first
 /// what has ended, then unanswered attempts, then flows seen in one direction only, then the rest; within each the one
@@ -130,15 +130,17 @@ public:
     Extractor const& extract() const noexcept { return extract_; }
 
 private:
-    static constexpr std::size_t group_size = 32;
     static constexpr std::uint32_t none = 0xffffffff;
+    static constexpr std::size_t most_doubted = 32;
 
     using record = detail::record<key_type>;
     struct group;
 
     template <std::ranges::input_range Packets>
     void track_range(Packets const& packets, event_list& events);
-    void process(group& packets, event_list& events);
+    void find_keys(group& packets);
+    void look_up(group& packets);
+    void update(group& packets, event_list& events);
     void update(group& packets, std::size_t i, event_list& events);
     void update_fragment(decode::headers const& packet, timestamp now, event_list& events);
     timestamp tick(decode::headers const& packet, clock_source clock, event_list& events);
@@ -152,7 +154,10 @@ private:
     std::uint32_t flow_of(found_key const& found, std::uint32_t hash, std::uint32_t candidate,
                           decode::headers const& packet, timestamp now, event_list& events);
     void count_only(decode::headers const& packet, share const& add, timestamp now, event_list& events);
-    void count(std::uint32_t at, std::size_t side, share const& add, timestamp now, event_list& events);
+    // Inlined, because its counters are read as wider words than they are written.
+    [[gnu::always_inline]] inline void count(std::uint32_t at, std::size_t side, detail::amounts const& more,
+                                             timestamp first, timestamp last, timestamp now, event_list& events);
+    void begin_part(std::uint32_t at, timestamp first, timestamp now, event_list& events);
     void progress(std::uint32_t at, std::size_t side, decode::headers const& packet, timestamp now, event_list& events);
 
     std::uint32_t find(key_type const& key, std::uint32_t hash) const noexcept {
@@ -163,7 +168,7 @@ private:
     void end(std::uint32_t at, end_reason reason, timestamp now, event_list& events);
     void progress_tcp(std::uint32_t at, std::size_t side, decode::headers const& packet, timestamp now,
                       event_list& events);
-    void flip(record& r) noexcept;
+    void flip(std::uint32_t at) noexcept;
     void cut(std::uint32_t at, timestamp now, event_list& events);
     void remember(std::uint32_t at, end_reason reason, timestamp now, event_list& events);
     void remove(std::uint32_t at, timestamp now, event_list& events);
@@ -171,15 +176,17 @@ private:
     void evict(timestamp now, event_list& events);
     void tell(event_kind kind, end_reason reason, std::uint32_t at, timestamp now, event_list& events);
     event_type standing(std::uint32_t at) const;
-    flow_stats describe(record const& r) const noexcept;
-    void clear_counters(record& r) noexcept;
+    void describe(std::uint32_t at, event_type& told) const;
+    void clear_counters(std::uint32_t at) noexcept;
     void classify(std::uint32_t at, record& r) noexcept;
-    void link_timer(std::uint32_t at, record& r) noexcept;
+    void link_timer(std::uint32_t at) noexcept;
+    bool has_expired(record const& r, timestamp now) const noexcept;
     timestamp idle_deadline(record const& r) const noexcept;
     timestamp deadline(record const& r) const noexcept;
 
     Extractor extract_;
     tracker_options options_;
+    std::chrono::nanoseconds shortest_timeout_; // of all that may apply
     decode::decoder decoder_;
     std::optional<dedup> dedup_;
     decode::defragmenter defragmenter_;

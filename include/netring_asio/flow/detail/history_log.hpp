@@ -22,17 +22,24 @@ inline constexpr std::uint8_t fin_rst = 64;
 inline constexpr std::uint8_t many = 128;
 } // namespace seen
 
-/// Writes the history of a connection. Side 0 is the initiator.
+/// Which letters a history has. Kept apart from its text, because every packet looks here.
+struct history_marks {
+    std::array<std::uint8_t, 2> seen{}; // bits of `seen`, of each side
+    bool flipped = false;
+};
+
+/// Writes the history of a connection, which lies elsewhere. Side 0 is the initiator.
 class history_log {
 public:
-    flow::history const& text() const noexcept { return text_; }
-    std::uint8_t of(std::size_t side) const noexcept { return seen_[side]; }
+    history_log(history_marks& marks, flow::history& text) noexcept
+        : marks_{marks}
+        , text_{text} {}
 
     /// `bit` is one of `seen`.
     void note(std::size_t side, std::uint8_t bit) noexcept {
-        if ((seen_[side] & bit) != 0) [[likely]]
+        if ((marks_.seen[side] & bit) != 0) [[likely]]
             return;
-        seen_[side] |= bit;
+        marks_.seen[side] |= bit;
         add(side, "SHADFRIQ"[std::countr_zero(bit)]);
     }
 
@@ -46,10 +53,10 @@ public:
 
     /// The sides were the other way round.
     void flip() noexcept {
-        std::swap(seen_[0], seen_[1]);
-        if (!flipped_)
+        std::swap(marks_.seen[0], marks_.seen[1]);
+        if (!marks_.flipped)
             text_.push_back('^');
-        flipped_ = true;
+        marks_.flipped = true;
     }
 
 private:
@@ -58,12 +65,11 @@ private:
     }
     std::size_t letters_to_come() const noexcept {
         auto const missing = [](std::uint8_t bits) { return static_cast<std::size_t>(8 - std::popcount(bits)); };
-        return missing(seen_[0]) + missing(seen_[1]) + (flipped_ ? 0 : 1);
+        return missing(marks_.seen[0]) + missing(marks_.seen[1]) + (marks_.flipped ? 0 : 1);
     }
 
-    flow::history text_;
-    std::array<std::uint8_t, 2> seen_{};
-    bool flipped_ = false;
+    history_marks& marks_;
+    flow::history& text_;
 };
 
 } // namespace netring_asio::flow::detail

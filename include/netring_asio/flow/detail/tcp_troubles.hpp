@@ -20,9 +20,9 @@ public:
     static bool has(tcp_connection::report const& r) noexcept { return r.repeated || r.zero_window || r.skipped != 0; }
 
     void note(tcp_connection::report const& r, decode::headers const& packet, std::size_t side,
-              history_log& history) noexcept;
+              history_log history) noexcept;
     /// `side` has everything before the number.
-    void acknowledged(std::size_t side, std::uint32_t number, history_log& history) noexcept;
+    void acknowledged(std::size_t side, std::uint32_t number, history_log history) noexcept;
     void flip() noexcept { std::swap(sides_[0], sides_[1]); }
     void describe(flow_stats& stats) const noexcept;
     /// A new part of the flow begins.
