@@ -27,7 +27,19 @@ cp -r doc/images "$out/"
 { cat doc/Doxyfile && echo "OUTPUT_DIRECTORY=$out/reference"; } | doxygen - >/dev/null
 
 python3 - "$out/index.html" <<'END'
-import html.parser, os, sys
+import glob, html.parser, os, re, sys
+
+def squeeze(text):
+    return re.sub(r'\s+', '', text)
+
+# Code in a page is a piece of a file that is compiled, unless the page says that it is a sketch.
+compiled = [squeeze(open(path).read()) for pattern in ('doc/snippets/*.cpp', 'example/**/*.[ch]pp')
+            for path in glob.glob(pattern, recursive=True)]
+snippets = [(path, text) for path in sorted(glob.glob('doc/*.md'))
+            for text in re.findall(r'^```cpp\n(.*?)^```$', open(path).read(), re.M | re.S)]
+foreign = [f'{path}: not a piece of a compiled file:\n{text}' for path, text in snippets
+           if not any(squeeze(text) in file for file in compiled)]
+print(f'{len(snippets)} pieces of code in the pages, {len(foreign)} of them not compiled', *foreign, sep='\n')
 
 class Links(html.parser.HTMLParser):
     def __init__(self):
@@ -46,6 +58,6 @@ folder = os.path.dirname(page)
 lost = [to for to in links.to if not to.startswith(('http:', 'https:'))
         and not (to[1:] in links.names if to.startswith('#') else os.path.exists(os.path.join(folder, to.split('#')[0])))]
 print(f'{len(links.to)} links, {len(lost)} of them lead nowhere', *lost, sep='\n')
-sys.exit(bool(lost))
+sys.exit(bool(lost or foreign))
 END
 say "$out/index.html"

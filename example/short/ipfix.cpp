@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <iostream>
+#include <tuple>
 
 namespace net = boost::asio;
 namespace nr = netring_asio;

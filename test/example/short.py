@@ -136,6 +136,19 @@ def fanout():
 
 
 @test
+def many_cores():
+    one = program('many_cores')
+    wait_for_socket(one, 2)
+    time.sleep(0.2)  # what came before the last of them had joined is left out
+    for port in range(9000, 9050):
+        send(4, port=port)
+    output, errors = one.process.communicate(timeout=60)
+    assert one.process.returncode == 0, errors
+    expect(output, r'^[1-9]\d* \+ [1-9]\d* flows, 200 packets')
+    assert sum(int(n) for n in re.findall(r'(\d+)(?= [+f])', output)) == 50, output
+
+
+@test
 def statistics():
     output = while_sending('statistics')
     expect(output, '^second 3: ')
