@@ -90,9 +90,14 @@ description describe(int value) noexcept {
     case error::message_too_long:
         return {errc::message_size,
                 "a message is longer than the parser's options allow; raise the limit if it is one"};
-    case error::bytes_missing:
+    case error::stream_gap:
         return {errc::no_message_available,
                 "bytes of the stream were not captured; look for drops in the source's statistics"};
+    case error::reader_too_slow:
+        return {errc::no_buffer_space, "the conversation was read too slowly, and its rest was not kept; read faster, "
+                                       "raise max_queued, or pause the source instead"};
+    case error::consumer_failed:
+        return {errc::io_error, "a consumer threw an exception that is no system_error"};
     }
     return {errc::invalid_argument, "unknown netring_asio error"};
 }

@@ -83,7 +83,12 @@ enum class error {
     /// A message is longer than the parser's limit. Equal to `errc::message_size`.
     message_too_long,
     /// Bytes of a stream were not captured and are not expected any more. Equal to `errc::no_message_available`.
-    bytes_missing,
+    stream_gap,
+    /// Who reads a conversation was too slow for a live source, and the rest was not kept. Equal to
+    /// `errc::no_buffer_space`.
+    reader_too_slow,
+    /// A consumer of a conversation failed with an exception that carries no error code. Equal to `errc::io_error`.
+    consumer_failed,
 };
 
 /// The category of `error`; its name is "netring_asio".

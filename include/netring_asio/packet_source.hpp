@@ -20,6 +20,7 @@ struct packet_source_archetype_handler {
 ///   initiation what the batch held, never completes with zero packets and no error, and reports the end with
 ///   `net::error::eof`. Total cancellation; a packet that was not delivered is delivered by the next receive.
 /// - `try_receive(packet_batch& batch)` gives what is there at once, or returns false.
+/// - `static constexpr bool waits_for_reader = true`, where nothing is lost while nobody reads, as of a file; optional.
 /// - `cancel()` completes what is pending with `net::error::operation_aborted`; `close()` also ends the source.
 template <class Source>
 concept packet_source =
@@ -31,5 +32,12 @@ concept packet_source =
         source.cancel();
         source.close();
     };
+
+/// Whether nothing of a source is lost while nobody reads it.
+template <class Source>
+inline constexpr bool waits_for_reader = false;
+template <class Source>
+    requires requires { Source::waits_for_reader; }
+inline constexpr bool waits_for_reader<Source> = Source::waits_for_reader;
 
 } // namespace netring_asio

@@ -57,6 +57,8 @@ public:
     };
     /// A file descriptor.
     using native_handle_type = int;
+    /// Nothing is lost while nobody reads.
+    static constexpr bool waits_for_reader = true;
 
     /// A source that is not open.
     explicit basic_pcap_source(Executor const& executor)

@@ -90,8 +90,10 @@ private:
     template <class Handler>
     struct woken {
         using executor_type = net::associated_executor_t<Handler, Executor>;
+        using allocator_type = net::associated_allocator_t<Handler>;
         using cancellation_slot_type = net::associated_cancellation_slot_t<Handler>;
         executor_type get_executor() const { return net::get_associated_executor(handler, self->get_executor()); }
+        allocator_type get_allocator() const { return net::get_associated_allocator(handler); }
         cancellation_slot_type get_cancellation_slot() const { return net::get_associated_cancellation_slot(handler); }
         void operator()(nr::error_code) {
             if (self->try_receive(*batch))

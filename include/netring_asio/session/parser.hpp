@@ -48,10 +48,11 @@ enum class match : std::uint8_t {
 ///
 /// It may also have
 /// - `gap(side, length, time, output)`, as `feed`: so many bytes are missing. Without it a gap ends the parser, with
-///   `error::bytes_missing`.
+///   `error::stream_gap`.
 /// - `finish(side, time, output)`: this side sends no more. Called once for each side, where the connection ended
 ///   orderly, was idle, or the input ended.
-/// - `reset(time, output)` instead: the connection was reset, evicted or reused.
+/// - `reset(time, output)` instead: the connection was reset, evicted or reused, or given up over the reassembly
+/// budget.
 /// - `tick(time, output)`: packet time passed; about once a second, and before `finish`.
 /// - `bool done() const`: it wants no more bytes; the flow is not reassembled further.
 /// - `static match probe(side, bytes)`: what the first bytes of a side say. With it a flow can be chosen by content.

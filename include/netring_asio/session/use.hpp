@@ -35,8 +35,9 @@ public:
         : prototype_{std::move(prototype)} {}
 
     /// Ports of either end that speak for it. Without, only content does.
-    use& ports(std::initializer_list<std::uint16_t> values) {
-        ports_.assign(values);
+    use& ports(std::initializer_list<std::uint16_t> values) { return ports(std::vector<std::uint16_t>{values}); }
+    use& ports(std::vector<std::uint16_t> values) {
+        ports_ = std::move(values);
         if (!chosen_)
             by_ = has_probe ? choice::by_port_or_content : choice::by_port;
         return *this;

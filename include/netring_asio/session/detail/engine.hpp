@@ -295,7 +295,7 @@ private:
                 if (error_code const error = parser.gap(from, length, now, out))
                     fail(s, from, error, now);
             } else if (length != 0) {
-                fail(s, from, error::bytes_missing, now);
+                fail(s, from, error::stream_gap, now);
             }
         });
     }
@@ -497,8 +497,10 @@ private:
             return;
         auto& s = *at->second;
         using flow::end_reason;
-        auto const orderly =
-            e.reason == end_reason::fin || e.reason == end_reason::idle || e.reason == end_reason::flushed;
+        auto const given_up = s.streams && (s.streams->direction(flow::orientation::a_to_b).stopped() ||
+                                            s.streams->direction(flow::orientation::b_to_a).stopped());
+        auto const orderly = !given_up && (e.reason == end_reason::fin || e.reason == end_reason::idle ||
+                                           e.reason == end_reason::flushed);
         if (s.streams && s.state != state::ignored)
             with_streams(s, e.time, [&](auto& streams, auto& a, auto& b) { streams.finish(a, b); });
         if (s.state == state::choosing && !s.held.empty()) {
