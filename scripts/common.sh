@@ -4,7 +4,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 BUILD_PACKAGES=(g++ cmake ninja-build pkg-config libboost1.81-dev libboost-test1.81-dev
     libboost-program-options1.81-dev libboost-json1.81-dev libpcap-dev libssl-dev libxdp-dev libbpf-dev)
-TEST_PACKAGES=(iproute2 ethtool iperf3 curl iputils-ping tcpdump tshark tcpreplay netsniff-ng nfdump python3 chromium)
+TEST_PACKAGES=(iproute2 ethtool iperf3 curl iputils-ping tcpdump tshark tcpreplay netsniff-ng nfdump python3 chromium
+    openssl dnsmasq-base bind9-dnsutils)
 DEMO_PACKAGES=(iproute2 iputils-ping util-linux python3 curl dnsmasq-base dnsutils)
 CLANG_PACKAGES=(clang-19 libclang-rt-19-dev clang-tidy-19 clang-format-19)
 BENCH_PACKAGES=(iproute2 libbpf-dev netsniff-ng python3 tcpreplay valgrind)

@@ -172,6 +172,14 @@ sessions() {
         "the messages of uncut bytes" session.parsers
     claim "parsers are chosen by port and content; gaps, failures and ends are told; memory keeps to its budget" \
         "events expected one by one" session.stream
+    claim "curl over HTTP and HTTPS, dig over UDP and TCP, seen message by message" \
+        "curl, dig, Python's server, openssl s_server, dnsmasq" session.live
+    claim "64 KiB heads, a million fields, the smallest pieces, DNS pointers in chains: work grows with the bytes alone" \
+        "processor time of four times the input" session.limits
+    claim "beside 999 fast consumers a stopped one pauses the source, or is detached with a told gap; Beast reads captured directions" \
+        "bytes that were sent, counted" session.conversations
+    claim "taps, dedup and several consumers: files rotate and are never overwritten, triggers, lag; kept in conversions" \
+        "libpcap reads the files" session.taps
     claim_script "what a fuzzer makes of a corpus breaks no parser, nor makes cuts matter" "libFuzzer, with sanitizers" \
         scripts/fuzz.sh 30
 }

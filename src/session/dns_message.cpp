@@ -46,12 +46,16 @@ public:
     }
 
     /// A name that begins at `position`, which moves behind it, but not beyond `end`.
+    // As many as there can be labels between them.
+    static constexpr unsigned max_pointers = 127;
+
     name take_name(std::size_t end) {
         name result;
         auto at = position;
         auto limit = end;       // of the part that is read now
         auto lowest = position; // a pointer must lead before every part that was read
         std::size_t length = 1; // of the name on the wire
+        unsigned pointers = 0;
         bool followed = false;
         for (;;) {
             if (at >= limit)
@@ -78,7 +82,7 @@ public:
             if (!followed)
                 position = at + 2;
             followed = true;
-            if (target >= lowest)
+            if (target >= lowest || ++pointers > max_pointers)
                 return fail();
             limit = lowest;
             lowest = at = target;

@@ -3,11 +3,15 @@
 #include "session/recorder.hpp"
 #include <netring_asio/session/dns.hpp>
 #include <netring_asio/session/http1.hpp>
+#include <netring_asio/session/quic.hpp>
 #include <netring_asio/session/tls.hpp>
 
 #include <boost/test/unit_test.hpp>
 
+#include <fstream>
+#include <iterator>
 #include <random>
+#include <span>
 
 using namespace test;
 using session::side;
@@ -296,3 +300,25 @@ BOOST_AUTO_TEST_CASE(over_tcp_however_it_is_cut) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_CASE(quic_of_both_versions) {
+    for (auto const& [file, version] : {std::pair{"initial", 1u}, {"initial_version_2", 0x6b3343cfu}}) {
+        std::ifstream in{std::string{FUZZ_CORPUS "/quic/"} + file, std::ios::binary};
+        auto const datagram = std::string{std::istreambuf_iterator<char>{in}, {}}.substr(2); // behind the fuzzer's head
+        BOOST_TEST((session::quic_initial::probe(c, std::as_bytes(std::span{datagram})) == session::match::yes));
+        recorder<session::quic_initial> r;
+        r.feed(c, datagram);
+        BOOST_REQUIRE(r.messages.size() == 1u);
+        auto const& m = r.messages[0].second;
+        BOOST_TEST(m.version == version);
+        BOOST_TEST(m.hello.server_name == "quic.example");
+        BOOST_TEST(m.hello.application_protocols == std::vector<std::string>{"h3"});
+        BOOST_TEST(m.ja4().substr(0, 10) == "q13d0307h3");
+        BOOST_TEST(r.is_done());
+        recorder<session::quic_initial> damaged;
+        auto broken = datagram;
+        broken[600] ^= 1;
+        damaged.feed(c, broken);
+        BOOST_TEST(damaged.messages.empty());
+    }
+}

@@ -17,9 +17,13 @@
 #include <iterator>
 #include <map>
 #include <openssl/evp.h>
+#include <random>
 #include <set>
+#include <span>
 #include <sstream>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace nr = netring_asio;
@@ -356,4 +360,155 @@ BOOST_AUTO_TEST_CASE(messages_of_the_traces, *files::has_traces()) {
     for (auto const& [name, reason] : known)
         BOOST_TEST_MESSAGE("figure: " << name << " differs: " << reason);
     BOOST_TEST_MESSAGE("figure: " << captures << " captures, " << known.size() << " of them known to differ");
+}
+
+namespace {
+
+/// What one connection gave its parser.
+struct tape {
+    struct part {
+        session::side from;
+        std::string bytes; // or, if empty, a gap
+        std::uint64_t missing;
+    };
+    std::vector<part> parts;
+    std::size_t size = 0;
+};
+
+/// Records what a parser is given; its message is the tape.
+template <class Parser>
+class recording {
+public:
+    using message_type = tape;
+
+    nr::error_code feed(session::side from, std::span<std::byte const> bytes, nr::timestamp, session::output<tape>&) {
+        std::string_view const text{reinterpret_cast<char const*>(bytes.data()), bytes.size()};
+        if (!tape_.parts.empty() && tape_.parts.back().from == from && !tape_.parts.back().bytes.empty())
+            tape_.parts.back().bytes += text;
+        else
+            tape_.parts.push_back({from, std::string{text}, 0});
+        tape_.size += bytes.size();
+        return {};
+    }
+    nr::error_code gap(session::side from, std::uint64_t length, nr::timestamp, session::output<tape>&) {
+        tape_.parts.push_back({from, {}, length});
+        return {};
+    }
+    void finish(session::side from, nr::timestamp, session::output<tape>& out) {
+        if (from == session::side::responder)
+            out(from, std::move(tape_));
+    }
+    static session::match probe(session::side from, std::span<std::byte const> bytes) {
+        return Parser::probe(from, bytes);
+    }
+
+private:
+    tape tape_;
+};
+
+template <class Parser>
+std::string replayed(tape const& of, auto cut) {
+    struct : session::output<typename Parser::message_type> {
+        void operator()(session::side from, typename Parser::message_type&& message) override {
+            text << static_cast<int>(from);
+            std::visit([this](auto const& m) { text << m << '\n'; }, message);
+        }
+        std::ostringstream text;
+    } out;
+    auto& sink = static_cast<session::output<typename Parser::message_type>&>(out);
+    Parser parser;
+    nr::error_code error;
+    std::size_t fed = 0;
+    auto const open = [&] {
+        if constexpr (requires { parser.done(); })
+            return !error && !parser.done();
+        else
+            return !error;
+    };
+    for (auto const& p : of.parts) {
+        if constexpr (requires { parser.gap(p.from, p.missing, nr::timestamp{}, sink); })
+            if (p.bytes.empty() && open())
+                error = parser.gap(p.from, p.missing, {}, sink);
+        for (std::size_t at = 0; at < p.bytes.size() && open();) {
+            auto const size = std::min(p.bytes.size() - at, std::max<std::size_t>(1, cut(fed)));
+            error = parser.feed(p.from, std::as_bytes(std::span{p.bytes}.subspan(at, size)), {}, sink);
+            at += size;
+            fed += size;
+        }
+    }
+    if constexpr (requires { parser.finish(session::side::initiator, nr::timestamp{}, sink); })
+        if (open()) {
+            parser.finish(session::side::initiator, {}, sink);
+            parser.finish(session::side::responder, {}, sink);
+        }
+    return out.text.str() + error.message();
+}
+
+struct cuts {
+    std::size_t sessions = 0, everywhere = 0, tried = 0, differ = 0;
+
+    template <class Parser>
+    void operator()(tape const& of, std::mt19937& random) {
+        constexpr std::size_t whole = std::size_t{1} << 30, longest = 65'536, shortest = 800, exhaustive = 30;
+        if (of.size > longest)
+            return;
+        ++sessions;
+        auto const expected = replayed<Parser>(of, [](std::size_t) { return whole; });
+        auto const expect = [&](auto cut) {
+            ++tried;
+            differ += replayed<Parser>(of, cut) != expected ? 1 : 0;
+        };
+        for (int i = 0; i != 3; ++i)
+            expect([&](std::size_t) { return random() % (i == 0 ? 8 : 200); });
+        if (of.size <= shortest && everywhere++ < exhaustive)
+            for (std::size_t place = 1; place < of.size; ++place)
+                expect([&](std::size_t at) { return at < place ? place - at : whole; });
+    }
+};
+
+} // namespace
+
+BOOST_AUTO_TEST_CASE(recorded_sessions_give_the_same_messages_however_they_are_cut, *files::has_traces()) {
+    std::mt19937 random{5};
+    cuts http, tls, dns;
+    for (auto const& [file, packets] : files::traces()) {
+        if (packets > 2'000)
+            continue;
+        auto const replay = [&]<class Parser>(cuts& count, std::type_identity<Parser>, auto ports) {
+            session::tracker sessions{flow::tracker{flow::five_tuple{}}, session::session_options{},
+                                      session::use{recording<Parser>{}}.ports(ports)};
+            typename decltype(sessions)::event_list events;
+            auto const take = [&] {
+                for (auto const& e : events)
+                    if (auto const* m = e.message())
+                        count.template operator()<Parser>(*m, random);
+                events.clear();
+            };
+            nr::packet_batch batch;
+            nr::error_code error;
+            nr::pcap::reader reader;
+            reader.open(nr::pcap::reader_options{file.string()}, error);
+            while (!error && reader.read(batch, error) != 0) {
+                sessions.track(batch, events);
+                take();
+            }
+            for (bool more = true; more;) {
+                more = sessions.flush(events);
+                take();
+            }
+        };
+        using ports = std::vector<std::uint16_t>;
+        replay(http, std::type_identity<session::http1_parser>{}, ports{80, 8080});
+        replay(tls, std::type_identity<session::tls_handshake>{}, ports{443});
+        replay(dns, std::type_identity<session::dns_over_tcp>{}, ports{53});
+    }
+    for (auto const& [what, count] : {std::pair{"HTTP", http}, {"TLS", tls}, {"DNS over TCP", dns}}) {
+        BOOST_TEST(count.differ == 0u, what << " differs");
+        BOOST_TEST_MESSAGE("figure: " << what << ": " << count.sessions << " recorded sessions, " << count.tried
+                                      << " ways to cut them, " << std::min<std::size_t>(count.everywhere, 30)
+                                      << " of them cut at every byte; " << count.differ << " differ");
+    }
+    BOOST_TEST(http.sessions > 100u);
+    BOOST_TEST(tls.sessions > 100u);
+    BOOST_TEST(dns.sessions > 5u);
 }

@@ -127,7 +127,7 @@ struct unanswered {
 };
 
 /// Decodes one message. Work and memory are bounded by the size of the input: a compression pointer only leads
-/// backwards, and names have at most 255 bytes.
+/// backwards, and names have at most 255 bytes and 127 pointers.
 error_code decode(std::span<std::byte const> bytes, message& result);
 
 /// The type's mnemonic, or TYPE and the number.
