@@ -449,7 +449,7 @@ struct cuts {
 
     template <class Parser>
     void operator()(tape const& of, std::mt19937& random) {
-        constexpr std::size_t whole = std::size_t{1} << 30, longest = 65'536, shortest = 800, exhaustive = 30;
+        static constexpr std::size_t whole = std::size_t{1} << 30, longest = 65'536, shortest = 800, exhaustive = 30;
         if (of.size > longest)
             return;
         ++sessions;
