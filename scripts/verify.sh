@@ -136,12 +136,20 @@ xdp() {
         afxdp.socket --run_test='*/jumbo*'
     claim "interface down, up and removed; a queue opened a hundred times; nothing left of a killed process; busy is told" \
         "ip link" afxdp.socket --run_test='*/pending*,a_hundred*,nothing_remains*,what_cannot*'
+    NETRING_ASIO_MILLION=1 claim "no chunk is lost whatever is cancelled, held, forwarded and dropped, on any thread" \
+        "the ledger; sequence numbers; the sender's count" afxdp.load --run_test='*/no_chunk*'
+    claim "two sockets of different queues share a memory; neither direction starves the other; frames that the driver refuses (EBUSY) are counted" \
+        "the peer's device" afxdp.load --run_test='*/two_sockets*,neither*,frames_that*'
+    claim "no heap allocation per packet, batch and frame sent" "malloc and its family, counted" \
+        afxdp.load --run_test='*/nothing_is*'
     NETRING_ASIO_ALL_VERDICTS=1 claim "the program of an expression gives libpcap's verdict" \
         "libpcap's interpreter; the kernel runs the program on the traces' frames" afxdp.program
     claim "a latency budget saves wake-ups" "wake-ups counted" afxdp.socket --run_test='*/a_latency*'
     claim "flow_stream takes the socket; explain() names queues and filters" "its words" \
         afxdp.socket --run_test='*/a_flow*,a_queue*,the_rest*'
     claim "receiving keeps the contract" "tracked executor, counting allocator" afxdp.conformance
+    claim_script "receiving, sending and forwarding cost what a bare libxdp loop costs, and a latency budget saves wake-ups and CPU time" \
+        "clock of the thread, and of the receiver's process, interleaved; the sink counts" scripts/bench.sh xdp --check
 }
 
 flow() {

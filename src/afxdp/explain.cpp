@@ -55,6 +55,8 @@ std::string port_core::explain() const {
     };
     if (state != link_state::up)
         advice("the interface is not up: 'ip link set ", name, " up'");
+    if (total.rejected != 0)
+        advice("the driver had no room for ", total.rejected, " frames to send, or no carrier: send more slowly");
     if (!program_.is_open())
         return out.str();
     if (!program_.is_attached())
@@ -78,8 +80,6 @@ std::string port_core::explain() const {
         advice("no chunk was there to receive into: ", chunks.held,
                " are held by batches and frames; hold fewer, or ask "
                "for more (receive_frames). Frames longer than a chunk count here too (multi_buffer)");
-    if (total.rejected != 0)
-        advice("the driver had no room for ", total.rejected, " frames to send: send more slowly");
     bool const finished = options.finish_checksums();
     if (total.unfinished_checksums != 0 && !finished)
         advice("frames come with checksums that a local stack left to the device, and XDP does not know: what is "

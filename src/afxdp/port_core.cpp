@@ -27,7 +27,6 @@ namespace device = afpacket::detail;
 
 constexpr std::chrono::microseconds shortest_pause{50};
 constexpr std::chrono::microseconds longest_pause{1000};
-constexpr std::size_t tag_size = 4;
 
 bool is_tagged(std::span<std::byte const> frame) noexcept {
     return frame.size() >= ETH_HLEN && frame[12] == std::byte{0x81} && frame[13] == std::byte{0};
@@ -219,7 +218,7 @@ bool port_core::open_queues(error_code& ec, std::string& context) {
             program_.set_queue(queue.queue(), queue.native_handle(), ec);
         if (ec)
             return false;
-        if (!receiving.watch(queue.native_handle(), EPOLLIN) || !receiving.watch(queue.release_event(), EPOLLIN)) {
+        if (!receiving.watch(queue.release_event(), EPOLLIN)) {
             ec = last_error();
             return false;
         }
@@ -241,6 +240,8 @@ bool port_core::open_queues(error_code& ec, std::string& context) {
         .memory_options(memory.options());
     queues_ = std::move(opened);
     next_ = 0;
+    watching_queues_ = muted_ = false;
+    ask_mtu();
     return true;
 }
 
@@ -258,6 +259,7 @@ void port_core::close() noexcept {
     final_.passed_no_queue = passed.no_queue;
     program_.close();
     queues_.clear();
+    longest_ = 0;
     control_.reset();
 }
 
@@ -281,6 +283,11 @@ void port_core::arm_receiver() noexcept {
         return;
     for (auto& queue : queues_)
         queue.refill(true);
+    // From the first wait on, and not before: a socket that somebody watches costs the kernel more for each frame sent.
+    if (!std::exchange(watching_queues_, true))
+        for (auto const& queue : queues_)
+            if (!receiving.watch(queue.native_handle(), EPOLLIN))
+                link_error_ = last_error();
     auto const budget = options.latency_budget();
     if (budget.count() == 0)
         return;
@@ -327,6 +334,7 @@ bool port_core::reopen() noexcept try {
     disarm_transmitter();
     program_.close();
     queues_.clear();
+    longest_ = 0;
     options.interface_index(found.index);
     bool opened = false;
     error_code namespace_error;
@@ -342,7 +350,17 @@ error_code port_core::take_error() noexcept {
     return std::exchange(link_error_, {});
 }
 
-error_code port_core::check(std::size_t size, std::size_t tag) noexcept {
+void port_core::ask_mtu() noexcept {
+    mtu_ = device::query_mtu(control_.get(), options.interface_index()).value_or(mtu_);
+    longest_ = std::min(mtu_ + ETH_HLEN, sender().transmit_capacity());
+}
+
+error_code port_core::check_tagged(std::size_t size) noexcept {
+    auto const* const data = sender().place(size);
+    return check(size, data != nullptr && is_tagged({data, size}) ? tag_size : 0);
+}
+
+error_code port_core::check_again(std::size_t size, std::size_t tag) noexcept {
     if (!open_ || queues_.empty())
         return error::not_open;
     if (size < ETH_HLEN)
@@ -350,7 +368,7 @@ error_code port_core::check(std::size_t size, std::size_t tag) noexcept {
     if (size > sender().transmit_capacity())
         return error::frame_too_long;
     if (size > mtu_ + ETH_HLEN + tag) {
-        mtu_ = device::query_mtu(control_.get(), options.interface_index()).value_or(mtu_);
+        ask_mtu();
         if (size > mtu_ + ETH_HLEN + tag)
             return error::frame_too_long;
     }
@@ -360,28 +378,8 @@ error_code port_core::check(std::size_t size, std::size_t tag) noexcept {
 std::size_t port_core::maximum_frame_size() noexcept {
     if (!open_ || queues_.empty())
         return 0;
-    mtu_ = device::query_mtu(control_.get(), options.interface_index()).value_or(mtu_);
-    return std::min(mtu_ + ETH_HLEN, sender().transmit_capacity());
-}
-
-std::byte* port_core::place(std::size_t size, error_code& ec) noexcept {
-    ec = check(size, tag_size);
-    if (!ec && reserved_ != nullptr)
-        ec = error::frame_reserved;
-    return ec ? nullptr : sender().place(size);
-}
-
-void port_core::append(std::size_t size, error_code& ec) noexcept {
-    if (size > mtu_ + ETH_HLEN) { // only with a tag
-        auto* const data = sender().place(size);
-        ec = check(size, data != nullptr && is_tagged({data, size}) ? tag_size : 0);
-        if (ec)
-            return;
-    }
-    if (sender().append(size))
-        ++sent_;
-    else
-        ec = error::no_ring_memory;
+    ask_mtu();
+    return longest_;
 }
 
 void port_core::append(packet_view const& packet, error_code& ec) noexcept {
@@ -395,13 +393,13 @@ void port_core::append(packet_view const& packet, error_code& ec) noexcept {
         }
         cut_off_ = false;
     }
-    if (packet.data.size() > mtu_ + ETH_HLEN) // only with a tag
+    if (packet.data.size() > longest_) // only with a tag
         ec = check(packet.data.size(), is_tagged(packet.data) ? tag_size : 0);
     if (ec)
         return;
     if (packet.offload.type != gso_type::none) {
         ec = error::invalid_offload;
-    } else if (!packet.vlan && !unfinished && memory.contains(packet) && sender().append_in_place(packet)) {
+    } else if (!packet.vlan && !unfinished && memory.contains(packet) && sender().append_in_place(packet, false)) {
         ++sent_;
     } else if (auto* const room = sender().place(detail::wire_size(packet)); room == nullptr) {
         ec = error::no_ring_memory;
@@ -473,8 +471,8 @@ std::size_t port_core::forward(packet_batch& batch, error_code& ec) noexcept {
             if (ec)
                 break;
         } else {
-            ec = check(packet.data.size(), tag_size);
-            if (ec || !sender().append_in_place(packet))
+            ec = check(packet.data.size(), is_tagged(packet.data) ? tag_size : 0);
+            if (ec || !sender().append_in_place(packet, true))
                 break;
         }
         ++count;
@@ -498,7 +496,7 @@ void port_core::arm_transmitter() noexcept {
     if (!open_ || queues_.empty())
         return;
     if (!watching_)
-        watching_ = transmitting.watch(sender().native_handle(), EPOLLOUT);
+        watching_ = transmitting.watch(sender().socket(), EPOLLOUT);
     // No completion makes an event for certain: time bounds the wait.
     if (!transmitting.timer_is_set()) {
         transmitting.set_timer(pause_);
@@ -508,7 +506,7 @@ void port_core::arm_transmitter() noexcept {
 
 void port_core::disarm_transmitter() noexcept {
     if (std::exchange(watching_, false) && !queues_.empty())
-        transmitting.forget(sender().native_handle());
+        transmitting.forget(sender().socket());
     pause_ = shortest_pause;
 }
 

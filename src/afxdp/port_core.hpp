@@ -2,6 +2,7 @@
 
 #include "../afpacket/device.hpp"
 #include "../detail/unique_descriptor.hpp"
+#include "xsk_core.hpp"
 #include <netring_asio/afxdp/port.hpp>
 
 #include <atomic>
@@ -50,8 +51,22 @@ public:
     void acknowledge_receiver() noexcept;
     error_code take_error() noexcept;
 
-    std::byte* place(std::size_t size, error_code& ec) noexcept;
-    void append(std::size_t size, error_code& ec) noexcept;
+    std::byte* place(std::size_t size, error_code& ec) noexcept {
+        ec = check(size, tag_size);
+        if (!ec && reserved_ != nullptr)
+            ec = error::frame_reserved;
+        return ec ? nullptr : sender().place(size);
+    }
+    void append(std::size_t size, error_code& ec) noexcept {
+        if (size > longest_) [[unlikely]]
+            ec = check_tagged(size);
+        if (ec)
+            return;
+        if (sender().append(size))
+            ++sent_;
+        else
+            ec = error::no_ring_memory;
+    }
     void append(packet_view const& packet, error_code& ec) noexcept;
     error_code pause(bool value) noexcept;
     void reserve(tx_frame& frame, std::size_t size, error_code& ec) noexcept;
@@ -71,7 +86,7 @@ public:
 
     void set_filters(std::vector<filter> const& filters, error_code& ec);
 
-    xsk& sender() noexcept { return queues_.front(); }
+    xsk_core& sender() noexcept { return *queues_.front().core_; }
     xdp_statistics statistics() const noexcept;
     std::string explain() const;
 
@@ -90,7 +105,16 @@ private:
     /// Calls it in the network namespace that the port was opened in.
     void in_namespace(error_code& ec, std::function<void()> const& function);
     void follow_link() noexcept;
-    error_code check(std::size_t size, std::size_t tag) noexcept;
+    static constexpr std::size_t tag_size = 4;
+    static constexpr std::size_t link_header_size = 14;
+
+    error_code check(std::size_t size, std::size_t tag) noexcept {
+        return size >= link_header_size && size <= longest_ ? error_code{} : check_again(size, tag);
+    }
+    error_code check_again(std::size_t size, std::size_t tag) noexcept;
+    /// Of what was placed and is too long without a tag.
+    error_code check_tagged(std::size_t size) noexcept;
+    void ask_mtu() noexcept;
 
     unique_descriptor namespace_;
     unique_descriptor control_; // a packet socket: asks for devices, and holds promiscuous mode
@@ -98,6 +122,7 @@ private:
     std::uint32_t device_queues_ = 0;
     std::size_t next_ = 0;
     std::size_t mtu_ = 0;
+    std::size_t longest_ = 0; // frame that can be sent for certain; 0 where it is not open
     std::size_t sent_ = 0;
     tx_frame* reserved_ = nullptr;
     tx_result told_;
@@ -111,6 +136,7 @@ private:
     bool muted_ = false;
     bool lively_ = false; // packets came since the last wait
     bool watching_ = false;
+    bool watching_queues_ = false;
 
     mutable std::mutex closing_; // statistics against close
     xdp_statistics final_;

@@ -31,15 +31,16 @@ void chunk::recycle() noexcept {
         pool.unpin();
     auto const kept = std::exchange(keeps_memory, false);
     auto const index = umem.index_of(*this);
-    state.store(chunk_state::free, std::memory_order_relaxed);
+    umem.set_state(index, chunk_state::free);
     pool.give_back(index, index);
     if (kept)
         intrusive_ptr_release(&umem);
 }
 
-burst::burst(chunk_pool& pool, std::size_t capacity)
-    : pool_{pool} {
-    packets.reserve(capacity);
+burst::burst(chunk_pool& pool, std::size_t capacity, packet_view const& prototype, std::uint32_t number)
+    : packets(capacity, prototype)
+    , lent_word{chunk_word::of(number << chunk_word::loan_shift, chunk_state::held)}
+    , pool_{pool} {
     chunks.reserve(capacity);
 }
 
@@ -49,6 +50,11 @@ frame burst::hold(packet_view const& packet) {
     if (index != no_chunk) {
         auto& held = umem.at(index);
         if (held.pinned.load(std::memory_order_relaxed) || pool_.pin_one_more()) {
+            auto& word = umem.word(index);
+            if (auto const now = word.load(std::memory_order_relaxed); (now & chunk_word::counted) == 0) {
+                held.lend();
+                word.store(now | chunk_word::counted, std::memory_order_relaxed);
+            }
             if (!held.pinned.exchange(true, std::memory_order_relaxed))
                 pool_.pinned_.fetch_add(1, std::memory_order_relaxed);
             return {packet, packet_owner_ptr{&held}};
@@ -60,37 +66,34 @@ frame burst::hold(packet_view const& packet) {
 
 void burst::recycle() noexcept {
     auto& umem = pool_.umem();
-    std::uint32_t first = no_chunk;
-    std::uint32_t last = no_chunk;
+    std::size_t freed = 0;
+    auto const unchanged = lent_word;
     for (auto const index : chunks) {
-        auto& lent = umem.at(index);
-        if (!lent.reclaim_if_last()) {
-            // A frame or a ring still has it, and must now keep the memory by itself. Written before this reference
-            // goes, so whoever drops the last one sees it.
-            intrusive_ptr_add_ref(&umem);
-            lent.keeps_memory = true;
-            intrusive_ptr_release(&lent);
-            continue;
+        auto& word = umem.word(index);
+        auto const now = word.load(std::memory_order_relaxed);
+        if (now != unchanged) [[unlikely]] {
+            // A ring has it, or has had it, instead of the batch; or somebody beside the batch.
+            if (((now ^ unchanged) & chunk_word::loan_mask) != 0 || (now & chunk_word::counted) == 0)
+                continue;
+            auto& lent = umem.at(index);
+            if (!lent.reclaim_if_last()) {
+                // It must now keep the memory by itself. Written before this reference goes, so whoever drops the last
+                // one sees it.
+                intrusive_ptr_add_ref(&umem);
+                lent.keeps_memory = true;
+                intrusive_ptr_release(&lent);
+                continue;
+            }
+            if (lent.pinned.load(std::memory_order_relaxed)) {
+                lent.pinned.store(false, std::memory_order_relaxed);
+                pool_.unpin();
+            }
         }
-        if (lent.pinned.load(std::memory_order_relaxed)) {
-            lent.pinned.store(false, std::memory_order_relaxed);
-            pool_.unpin();
-        }
-        lent.state.store(chunk_state::free, std::memory_order_relaxed);
-        lent.next = first;
-        first = index;
-        if (last == no_chunk)
-            last = index;
+        word.store(chunk_word::of(unchanged, chunk_state::free), std::memory_order_relaxed);
+        chunks[freed++] = index;
     }
-    packets.clear();
-    chunks.clear();
-    auto& pool = pool_;
-    next_ = pool.returned_bursts_.load(std::memory_order_relaxed);
-    while (
-        !pool.returned_bursts_.compare_exchange_weak(next_, this, std::memory_order_release, std::memory_order_relaxed))
-        ;
-    if (first != no_chunk)
-        pool.give_back(first, last);
+    chunks.resize(freed);
+    pool_.give_back(*this);
     intrusive_ptr_release(&umem);
 }
 
@@ -114,6 +117,21 @@ void chunk_pool::give_back(std::uint32_t first, std::uint32_t last) noexcept {
     do
         end.next = head;
     while (!returned_.compare_exchange_weak(head, first, std::memory_order_seq_cst, std::memory_order_relaxed));
+    tell_release();
+}
+
+void chunk_pool::give_back(burst& returned) noexcept {
+    bool const frees = !returned.chunks.empty();
+    auto* head = returned_bursts_.load(std::memory_order_relaxed);
+    do
+        returned.next_ = head;
+    while (
+        !returned_bursts_.compare_exchange_weak(head, &returned, std::memory_order_seq_cst, std::memory_order_relaxed));
+    if (frees)
+        tell_release();
+}
+
+void chunk_pool::tell_release() noexcept {
     if (awaited_.load() && awaited_.exchange(false)) {
         std::uint64_t const one = 1;
         [[maybe_unused]] auto const written = ::write(release_event_.get(), &one, sizeof one);
@@ -121,17 +139,24 @@ void chunk_pool::give_back(std::uint32_t first, std::uint32_t last) noexcept {
 }
 
 void chunk_pool::collect() noexcept {
-    if (returned_.load() == no_chunk)
+    if (returned_.load() != no_chunk)
+        for (auto index = returned_.exchange(no_chunk); index != no_chunk; index = umem_.at(index).next)
+            free_.push_back(index);
+    if (returned_bursts_.load() == nullptr)
         return;
-    for (auto index = returned_.exchange(no_chunk); index != no_chunk; index = umem_.at(index).next)
-        free_.push_back(index);
+    for (auto* at = returned_bursts_.exchange(nullptr); at != nullptr;) {
+        free_.insert(free_.end(), at->chunks.begin(), at->chunks.end());
+        at->chunks.clear();
+        auto* const next = std::exchange(at->next_, free_bursts_);
+        free_bursts_ = std::exchange(at, next);
+    }
 }
 
-burst& chunk_pool::lend_burst(std::size_t capacity) {
+burst& chunk_pool::lend_burst(std::size_t capacity, packet_view const& prototype) {
     if (free_bursts_ == nullptr)
-        free_bursts_ = returned_bursts_.exchange(nullptr, std::memory_order_acquire);
+        collect();
     if (free_bursts_ == nullptr) {
-        bursts_.push_back(std::make_unique<burst>(*this, capacity));
+        bursts_.push_back(std::make_unique<burst>(*this, capacity, prototype, umem_.make_burst_number()));
         free_bursts_ = bursts_.back().get();
     }
     auto& taken = *free_bursts_;
@@ -161,6 +186,7 @@ umem_core::umem_core(umem_options const& options, error_code& ec)
         return;
     count_ = options.frame_count();
     chunks_ = std::make_unique<chunk[]>(count_);
+    words_ = std::make_unique<std::atomic<std::uint32_t>[]>(count_);
     unassigned_.resize(count_);
     for (std::size_t i = 0; i != count_; ++i)
         unassigned_[i] = static_cast<std::uint32_t>(count_ - 1 - i);
@@ -207,7 +233,7 @@ bool umem_core::map(error_code& ec) {
 umem_ledger umem_core::ledger() const noexcept {
     umem_ledger result;
     for (std::size_t i = 0; i != count_; ++i)
-        switch (chunks_[i].state.load(std::memory_order_relaxed)) {
+        switch (state(static_cast<std::uint32_t>(i))) {
         case chunk_state::free:
             ++result.free;
             break;
@@ -241,6 +267,7 @@ chunk_pool* umem_core::make_pool(std::size_t size, std::size_t pin_budget) {
     auto& pool = pools_.emplace_back(*this, pin_budget);
     pool.size_ = size;
     pool.free_.reserve(size);
+    pool.taken_.reserve(size);
     for (std::size_t i = 0; i != size; ++i) {
         pool.free_.push_back(unassigned_.back());
         chunks_[unassigned_.back()].home = &pool;

@@ -5,6 +5,7 @@
 #include <netring_asio/packet/frame.hpp>
 #include <netring_asio/packet/packet_batch.hpp>
 #include <netring_asio/packet/packet_owner.hpp>
+#include <netring_asio/packet/packet_view.hpp>
 
 #include <atomic>
 #include <cstddef>
@@ -30,15 +31,33 @@ inline constexpr std::uint32_t no_chunk = std::numeric_limits<std::uint32_t>::ma
 
 enum class chunk_state : std::uint8_t { free, kernel, held, reserved, sending };
 
-/// One chunk; the owner of the frames over it and, while it is sent in place, of its place in the ring.
+/// Where a chunk is, in one word: small, as it is looked at for each packet. One thread at a time writes it: who has
+/// the chunk.
+struct chunk_word {
+    static constexpr std::uint32_t state_mask = 0x7;
+    static constexpr std::uint32_t counted = 0x8;     ///< its references say when it is free
+    static constexpr std::uint32_t odd = 0x10;        ///< which drain waits for it
+    static constexpr std::uint32_t ends_frame = 0x20; ///< the last that the frame being sent takes
+    static constexpr std::uint32_t own = 0x40;        ///< of the sender's own pool, not sent in place
+    static constexpr unsigned sender_shift = 8;
+    static constexpr std::uint32_t sender_mask = 0xff00;
+    static constexpr unsigned loan_shift = 16; ///< above: the number of the batch that it was lent to last
+    static constexpr std::uint32_t loan_mask = 0xffff0000;
+
+    static constexpr chunk_state state(std::uint32_t word) noexcept {
+        return static_cast<chunk_state>(word & state_mask);
+    }
+    static constexpr std::uint32_t of(std::uint32_t loan, chunk_state state) noexcept {
+        return (loan & loan_mask) | static_cast<std::uint32_t>(state);
+    }
+};
+
+/// One chunk that others have beside its batch: the owner of the frames over it and, while it is sent in place, of its
+/// place in the ring.
 class chunk final : public packet_owner {
 public:
-    std::atomic<chunk_state> state{chunk_state::free};
-    std::atomic<bool> pinned{false};          // counts against the pin budget
-    bool keeps_memory = false;                // has a reference of the UMEM, for the batch is gone
-    bool odd = false;                         // which drain waits for it
-    bool ends_frame = true;                   // the last that the frame being sent takes
-    std::atomic<void const*> sender{nullptr}; // the socket that it is sent by
+    std::atomic<bool> pinned{false}; // counts against the pin budget
+    bool keeps_memory = false;       // has a reference of the UMEM, for the batch is gone
     chunk_pool* home = nullptr;
     std::uint32_t next = no_chunk; // in the stack of those that came back
 
@@ -52,16 +71,19 @@ private:
 /// A batch of received frames; its memory serves again.
 class burst final : public packet_owner {
 public:
-    explicit burst(chunk_pool& pool, std::size_t capacity);
+    burst(chunk_pool& pool, std::size_t capacity, packet_view const& prototype, std::uint32_t number);
     frame hold(packet_view const& packet) override;
 
-    std::vector<packet_view> packets;
+    std::vector<packet_view> packets;  // all that it has room for, made once
     std::vector<std::uint32_t> chunks; // more than packets, where frames are longer than a chunk
+    std::uint32_t const lent_word;     // of a chunk that nobody else has
     struct join {
         std::size_t packet, offset;
     };
     std::vector<join> joins;
     std::vector<std::byte> joined; // the bytes of those
+
+    using packet_owner::lend;
 
 private:
     friend class chunk_pool;
@@ -91,6 +113,12 @@ public:
     }
     /// Puts back what was taken, on the thread that takes.
     void put(std::uint32_t index) noexcept { free_.push_back(index); }
+    /// Takes `count` that are there, which stay readable until the next call.
+    std::span<std::uint32_t const> take(std::size_t count) noexcept {
+        taken_.assign(free_.end() - static_cast<std::ptrdiff_t>(count), free_.end());
+        free_.resize(free_.size() - count);
+        return taken_;
+    }
     bool empty() noexcept {
         if (free_.empty())
             collect();
@@ -108,7 +136,7 @@ public:
     /// Has the next chunk that comes back say so, once.
     void await() noexcept { awaited_.store(true); }
 
-    burst& lend_burst(std::size_t capacity);
+    burst& lend_burst(std::size_t capacity, packet_view const& prototype);
     bool pin_one_more() noexcept;
     void unpin() noexcept { pinned_.fetch_sub(1, std::memory_order_relaxed); }
     std::size_t pinned() const noexcept { return pinned_.load(std::memory_order_relaxed); }
@@ -119,11 +147,14 @@ private:
     friend class umem_core;
     friend class burst;
     void collect() noexcept;
+    void give_back(burst& returned) noexcept;
+    void tell_release() noexcept;
 
     umem_core& umem_;
     std::size_t const pin_budget_;
     std::size_t size_ = 0;
     std::vector<std::uint32_t> free_;
+    std::vector<std::uint32_t> taken_;
     std::atomic<std::uint32_t> returned_{no_chunk};
     std::atomic<burst*> returned_bursts_{nullptr};
     burst* free_bursts_ = nullptr;
@@ -166,6 +197,14 @@ public:
     bool contains(std::byte const* bytes) const noexcept { return bytes >= area_ && bytes < area_ + size_; }
     std::uint64_t offset(std::byte const* bytes) const noexcept { return static_cast<std::uint64_t>(bytes - area_); }
     chunk& at(std::uint32_t index) const noexcept { return chunks_[index]; }
+    std::atomic<std::uint32_t>& word(std::uint32_t index) const noexcept { return words_[index]; }
+    chunk_state state(std::uint32_t index) const noexcept {
+        return chunk_word::state(word(index).load(std::memory_order_relaxed));
+    }
+    void set_state(std::uint32_t index, chunk_state state) const noexcept {
+        auto& at = word(index);
+        at.store(chunk_word::of(at.load(std::memory_order_relaxed), state), std::memory_order_relaxed);
+    }
     std::uint32_t index_of(chunk const& of) const noexcept { return static_cast<std::uint32_t>(&of - chunks_.get()); }
     umem_ledger ledger() const noexcept;
 
@@ -179,6 +218,11 @@ public:
                     xsk_ring_prod* tx, xsk_ring_prod* fill, xsk_ring_cons* completion, xsk_socket_config const& config,
                     std::uint32_t fill_size, std::uint32_t completion_size);
     void close_socket(xsk_socket* socket) noexcept;
+    std::uint32_t make_burst_number() noexcept { return bursts_.fetch_add(1, std::memory_order_relaxed); }
+    /// A number for a sender, in the place that a word has for it.
+    std::uint32_t make_sender() noexcept {
+        return senders_.fetch_add(1, std::memory_order_relaxed) << chunk_word::sender_shift & chunk_word::sender_mask;
+    }
 
 private:
     bool map(error_code& ec);
@@ -191,6 +235,9 @@ private:
     unsigned shift_ = 0;
     bool huge_pages_ = false;
     std::unique_ptr<chunk[]> chunks_;
+    std::unique_ptr<std::atomic<std::uint32_t>[]> words_;
+    std::atomic<std::uint32_t> senders_{1};
+    std::atomic<std::uint32_t> bursts_{0};
     mutable std::atomic<std::uint32_t> references_{0};
 
     std::mutex mutex_; // for what follows

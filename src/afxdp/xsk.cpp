@@ -40,7 +40,7 @@ void xsk::refill(bool await_more) {
 
 std::byte* xsk::place(std::size_t size) noexcept { return core_ ? core_->place(size) : nullptr; }
 bool xsk::append(std::size_t size) noexcept { return core_ && core_->append(size); }
-bool xsk::append_in_place(packet_view const& packet) noexcept { return core_ && core_->append_in_place(packet); }
+bool xsk::append_in_place(packet_view const& packet) noexcept { return core_ && core_->append_in_place(packet, false); }
 std::size_t xsk::transmit_capacity() const noexcept { return core_ ? core_->transmit_capacity() : 0; }
 std::size_t xsk::transmit_ring() const noexcept { return core_ ? core_->transmit_ring() : 0; }
 std::size_t xsk::available() noexcept { return core_ ? core_->available() : 0; }

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <limits>
 #include <thread>
+#include <utility>
 
 #include <sys/socket.h>
 #include <time.h>
@@ -19,10 +20,6 @@ namespace {
 
 constexpr auto release_time = std::chrono::seconds{1}; // a closed queue is busy for some milliseconds
 constexpr int kick_budget = 256;
-
-void add(std::atomic<std::uint64_t>& counter, std::uint64_t count) noexcept {
-    counter.store(counter.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
-}
 
 timestamp now() noexcept {
     timespec time{};
@@ -55,6 +52,8 @@ xsk_core::xsk_core(umem_core& memory, std::string const& interface, int interfac
         ec = error::no_ring_memory;
         return;
     }
+    if (transmits)
+        sender_ = memory.make_sender();
     if (!bind(interface, options, ec))
         return;
     set_options(options, ec);
@@ -69,20 +68,26 @@ xsk_core::~xsk_core() {
         memory_->close_socket(handle_);
     // Nothing is with the kernel any more.
     auto& memory = *memory_;
+    auto const free = [&](std::uint32_t index) {
+        memory.set_state(index, chunk_state::free);
+        memory.at(index).home->give_back(index, index);
+    };
     if (placed_ != no_chunk)
-        transmit_pool_->put(placed_);
+        free(placed_);
     for (std::uint32_t i = 0; i != memory.count(); ++i) {
-        auto& at = memory.at(i);
-        bool const ours = at.home != nullptr && (at.home == receive_pool_ || at.home == transmit_pool_);
-        if (ours && at.state.load(std::memory_order_relaxed) == chunk_state::kernel) {
-            at.state.store(chunk_state::free, std::memory_order_relaxed);
-            receive_pool_->give_back(i, i);
-        }
-        if (at.state.load(std::memory_order_relaxed) == chunk_state::sending &&
-            at.sender.load(std::memory_order_relaxed) == this) {
-            at.sender.store(nullptr, std::memory_order_relaxed);
-            at.state.store(chunk_state::held, std::memory_order_relaxed);
-            intrusive_ptr_release(&at);
+        auto& chunk = memory.at(i);
+        auto const word = memory.word(i).load(std::memory_order_relaxed);
+        auto const state = chunk_word::state(word);
+        if (state == chunk_state::kernel && chunk.home == receive_pool_)
+            free(i);
+        if (state != chunk_state::sending || (word & chunk_word::sender_mask) != sender_ || !transmits_)
+            continue;
+        if ((word & chunk_word::counted) == 0) {
+            free(i);
+        } else {
+            memory.word(i).store(chunk_word::of(word, chunk_state::held) | chunk_word::counted,
+                                 std::memory_order_relaxed);
+            intrusive_ptr_release(&chunk);
         }
     }
     for (auto* const pool : {receive_pool_, transmit_pool_})
@@ -168,9 +173,8 @@ void xsk_core::refill(bool await_more) {
     if (auto const count = std::min<std::size_t>(room, pool.available()); count != 0) {
         std::uint32_t at = 0;
         xsk_ring_prod__reserve(&fill_, static_cast<std::uint32_t>(count), &at);
-        for (std::size_t i = 0; i != count; ++i) {
-            auto const index = pool.take();
-            memory_->at(index).state.store(chunk_state::kernel, std::memory_order_relaxed);
+        for (auto const index : pool.take(count)) {
+            memory_->set_state(index, chunk_state::kernel);
             *xsk_ring_prod__fill_addr(&fill_, at++) = memory_->address(index);
         }
         xsk_ring_prod__submit(&fill_, static_cast<std::uint32_t>(count));
@@ -190,81 +194,86 @@ bool xsk_core::receive(packet_batch& batch) {
     auto const count = xsk_ring_cons__peek(&rx_, static_cast<std::uint32_t>(batch_size_), &at);
     if (count == 0)
         return false;
-    auto& lent = receive_pool_->lend_burst(batch_size_);
     auto const time = now();
-    packet_view view;
-    view.time = time;
-    view.clock = clock_source::software;
-    view.interface_index = interface_index_;
-    view.queue = queue_;
+    packet_view prototype;
+    prototype.clock = clock_source::software;
+    prototype.interface_index = interface_index_;
+    prototype.queue = queue_;
+    auto& lent = receive_pool_->lend_burst(batch_size_, prototype);
+    auto const& memory = *memory_;
+    auto const lent_word = lent.lent_word;
+    auto* view = lent.packets.data();
     std::uint64_t bytes = 0;
     std::uint32_t used = 0;
-    std::size_t joining = 0;       // where the frame that takes several chunks begins in `joined`
-    std::uint32_t frame_start = 0; // its first descriptor
-    std::size_t frame_chunks = 0;
+    std::uint32_t frame_start = 0; // the first descriptor of a frame that takes several chunks
+    bool in_frame = false;
     lent.joined.clear();
     lent.joins.clear();
     for (std::uint32_t i = 0; i != count; ++i) {
         auto const& descriptor = *xsk_ring_cons__rx_desc(&rx_, at + i);
-        auto const index = memory_->chunk_at(descriptor.addr);
-        bool const more = (descriptor.options & XDP_PKT_CONTD) != 0;
-        if (index == no_chunk || memory_->at(index).state.load(std::memory_order_relaxed) != chunk_state::kernel)
-            [[unlikely]] {
+        auto const index = memory.chunk_at(descriptor.addr);
+        auto const word = index != no_chunk ? memory.word(index).load(std::memory_order_relaxed) : 0;
+        if (chunk_word::state(word) != chunk_state::kernel) [[unlikely]] {
             add(bad_addresses_, 1);
             used = i + 1;
             continue;
         }
-        auto* const data = memory_->data(descriptor.addr);
-        if (more || frame_chunks != 0) [[unlikely]] {
-            if (frame_chunks++ == 0) {
+        auto const* const data = memory.data(descriptor.addr);
+        bool const more = (descriptor.options & XDP_PKT_CONTD) != 0;
+        if (more || in_frame) [[unlikely]] {
+            if (!std::exchange(in_frame, true))
                 frame_start = i;
-                joining = lent.joined.size();
-            }
-            lent.joined.insert(lent.joined.end(), data, data + descriptor.len);
             if (more)
                 continue; // its chunks are taken when the last is there
-            for (auto j = frame_start; j <= i; ++j) {
-                auto const part = memory_->chunk_at(xsk_ring_cons__rx_desc(&rx_, at + j)->addr);
-                if (part == no_chunk)
-                    continue;
-                memory_->at(part).state.store(chunk_state::held, std::memory_order_relaxed);
-                memory_->at(part).lend();
-                lent.chunks.push_back(part);
-            }
-            frame_chunks = 0;
-            lent.joins.push_back({lent.packets.size(), joining});
-            view.data = {};
-            view.wire_length = static_cast<std::uint32_t>(lent.joined.size() - joining);
+            in_frame = false;
+            lent.joins.push_back({static_cast<std::size_t>(view - lent.packets.data()), lent.joined.size()});
+            auto const start = lent.joined.size();
+            for (auto j = frame_start; j <= i; ++j)
+                take_part(lent, *xsk_ring_cons__rx_desc(&rx_, at + j));
+            view->data = {};
+            view->wire_length = static_cast<std::uint32_t>(lent.joined.size() - start);
         } else {
-            auto& chunk = memory_->at(index);
-            chunk.state.store(chunk_state::held, std::memory_order_relaxed);
-            chunk.lend();
+            // The next that the caller does is to look at it.
+            __builtin_prefetch(data);
+            memory.word(index).store(lent_word, std::memory_order_relaxed);
             lent.chunks.push_back(index);
-            view.data = {data, descriptor.len};
-            view.wire_length = descriptor.len;
+            view->data = {data, descriptor.len};
+            view->wire_length = descriptor.len;
         }
-        bytes += view.wire_length;
-        lent.packets.push_back(view);
+        view->time = time;
+        bytes += view->wire_length;
+        ++view;
         used = i + 1;
     }
+    std::span const packets{lent.packets.data(), view};
     for (auto const& join : lent.joins)
         lent.packets[join.packet].data = {lent.joined.data() + join.offset, lent.packets[join.packet].wire_length};
-    look_at_checksums(lent.packets);
+    look_at_checksums(packets);
     if (used != count) // a frame of which the rest has not come
         xsk_ring_cons__cancel(&rx_, count - used);
     if (used != 0)
         xsk_ring_cons__release(&rx_, used);
-    add(received_, lent.packets.size());
+    add(received_, packets.size());
     add(received_bytes_, bytes);
     batch = packet_batch{
-        lent.packets, packet_owner_ptr{&lent}, {.sequence = sequence_++, .first_time = time, .last_time = time}};
+        packets, packet_owner_ptr{&lent}, {.sequence = sequence_++, .first_time = time, .last_time = time}};
     if (!batch.empty())
         return true;
     batch.reset();
     return false;
 }
 
-void xsk_core::look_at_checksums(std::span<packet_view> packets) noexcept {
+void xsk_core::take_part(burst& lent, xdp_desc const& part) {
+    auto const index = memory_->chunk_at(part.addr);
+    if (index == no_chunk)
+        return;
+    memory_->word(index).store(lent.lent_word, std::memory_order_relaxed);
+    lent.chunks.push_back(index);
+    auto const* const data = memory_->data(part.addr);
+    lent.joined.insert(lent.joined.end(), data, data + part.len);
+}
+
+void xsk_core::look_at_checksums(std::span<packet_view const> packets) noexcept {
     std::uint64_t found = 0;
     for (auto const& packet :
          packets.first(finish_checksums_ ? packets.size() : std::min<std::size_t>(packets.size(), 1))) {
@@ -288,7 +297,7 @@ std::size_t xsk_core::transmit_capacity() const noexcept {
     return multi_buffer_ ? most_fragments * memory_->chunk_size() : memory_->chunk_size();
 }
 
-std::byte* xsk_core::place(std::size_t size) noexcept {
+std::byte* xsk_core::find_place(std::size_t size) noexcept {
     if (size > memory_->chunk_size()) {
         if (size > transmit_capacity() || available() < (size + memory_->chunk_size() - 1) / memory_->chunk_size())
             return nullptr;
@@ -297,72 +306,49 @@ std::byte* xsk_core::place(std::size_t size) noexcept {
     }
     if (xsk_prod_nb_free(&tx_, 1) == 0)
         return nullptr;
-    if (placed_ == no_chunk) {
-        placed_ = transmit_pool_->take();
-        if (placed_ == no_chunk) {
-            collect();
-            placed_ = transmit_pool_->take();
-        }
-        if (placed_ == no_chunk)
+    if (placed_ == no_chunk && !take_place()) {
+        collect();
+        if (!take_place())
             return nullptr;
     }
     return memory_->data(memory_->address(placed_));
 }
 
-bool xsk_core::put(std::uint32_t index, std::uint64_t address, std::size_t size, std::uint32_t flags) noexcept {
-    std::uint32_t at = 0;
-    if (xsk_ring_prod__reserve(&tx_, 1, &at) == 0)
-        return false;
-    *xsk_ring_prod__tx_desc(&tx_, at) = {address, static_cast<std::uint32_t>(size), flags};
-    auto& chunk = memory_->at(index);
-    chunk.state.store(chunk_state::sending, std::memory_order_relaxed);
-    chunk.sender.store(this, std::memory_order_relaxed);
-    chunk.odd = odd_;
-    chunk.ends_frame = (flags & XDP_PKT_CONTD) == 0;
-    ++in_flight_[odd_ ? 1 : 0];
-    ++unsubmitted_;
-    return true;
-}
-
-bool xsk_core::append(std::size_t size) noexcept {
+bool xsk_core::append_parts(std::size_t size) noexcept {
     auto const chunk_size = memory_->chunk_size();
-    if (size <= chunk_size) {
-        if (placed_ == no_chunk)
-            return false;
-        memory_->at(placed_).lend();
-        if (!put(placed_, memory_->address(placed_), size, 0)) {
-            memory_->at(placed_).reclaim_if_last();
-            return false;
-        }
-        placed_ = no_chunk;
-        add(committed_, 1);
-        return true;
-    }
     for (std::size_t offset = 0; offset < size; offset += chunk_size) {
         auto const index = transmit_pool_->take();
         auto const length = std::min(chunk_size, size - offset);
+        auto const last = offset + length == size;
         std::memcpy(memory_->data(memory_->address(index)), bounce_.data() + offset, length);
-        memory_->at(index).lend();
-        put(index, memory_->address(index), length, offset + length < size ? XDP_PKT_CONTD : 0);
+        put(index, memory_->address(index), length, last ? 0 : XDP_PKT_CONTD,
+            chunk_word::own | (last ? chunk_word::ends_frame : 0));
     }
     add(committed_, 1);
     return true;
 }
 
-bool xsk_core::append_in_place(packet_view const& packet) noexcept {
+bool xsk_core::append_in_place(packet_view const& packet, bool gives) noexcept {
     auto const index = memory_->chunk_at(packet.data.data());
-    if (index == no_chunk || memory_->at(index).state.load(std::memory_order_relaxed) != chunk_state::held)
+    if (index == no_chunk)
+        return false;
+    auto const word = memory_->word(index).load(std::memory_order_relaxed);
+    if (chunk_word::state(word) != chunk_state::held)
         return false;
     auto offset = memory_->offset(packet.data.data());
     if (memory_->options().unaligned()) {
         auto const base = memory_->address(index);
         offset = base | ((offset - base) << XSK_UNALIGNED_BUF_OFFSET_SHIFT);
     }
-    auto& chunk = memory_->at(index);
-    intrusive_ptr_add_ref(&chunk);
-    if (!put(index, offset, packet.data.size(), 0)) {
-        intrusive_ptr_release(&chunk);
+    bool const counted = (word & chunk_word::counted) != 0;
+    bool const shares = counted || !gives;
+    if (!put(index, offset, packet.data.size(), 0, chunk_word::ends_frame | (shares ? chunk_word::counted : 0)))
         return false;
+    if (shares) {
+        auto& chunk = memory_->at(index);
+        if (!counted)
+            chunk.lend();
+        intrusive_ptr_add_ref(&chunk);
     }
     add(committed_, 1);
     add(in_place_, 1);
@@ -401,6 +387,7 @@ std::size_t xsk_core::retract(std::size_t count) noexcept {
         } while (left != ours && (before(1)->options & XDP_PKT_CONTD) != 0);
         ++frames;
     }
+    give_back_pending();
     if (left > unsubmitted_) {
         __atomic_store_n(tx_.producer, tx_.cached_prod, __ATOMIC_RELEASE);
         unsubmitted_ = 0;
@@ -413,23 +400,38 @@ std::size_t xsk_core::retract(std::size_t count) noexcept {
 
 void xsk_core::take_back(std::uint64_t address) noexcept {
     auto const index = memory_->chunk_at(address);
-    if (index == no_chunk || memory_->at(index).state.load(std::memory_order_relaxed) != chunk_state::sending ||
-        memory_->at(index).sender.load(std::memory_order_relaxed) != this) [[unlikely]] {
+    auto const word = index != no_chunk ? memory_->word(index).load(std::memory_order_relaxed) : 0;
+    if ((word & (chunk_word::state_mask | chunk_word::sender_mask)) !=
+        (static_cast<std::uint32_t>(chunk_state::sending) | sender_)) [[unlikely]] {
         add(bad_addresses_, 1);
         return;
     }
-    auto& chunk = memory_->at(index);
-    --in_flight_[chunk.odd ? 1 : 0];
-    frames_back_ += chunk.ends_frame;
-    chunk.sender.store(nullptr, std::memory_order_relaxed);
-    if (chunk.home == transmit_pool_) {
-        chunk.reclaim_if_last();
-        chunk.state.store(chunk_state::free, std::memory_order_relaxed);
+    --in_flight_[(word & chunk_word::odd) != 0 ? 1 : 0];
+    frames_back_ += (word & chunk_word::ends_frame) != 0;
+    if ((word & chunk_word::counted) != 0) {
+        memory_->word(index).store(chunk_word::of(word, chunk_state::held) | chunk_word::counted,
+                                   std::memory_order_relaxed);
+        intrusive_ptr_release(&memory_->at(index));
+        return;
+    }
+    memory_->word(index).store(chunk_word::of(word, chunk_state::free), std::memory_order_relaxed);
+    if ((word & chunk_word::own) != 0) {
         transmit_pool_->put(index);
         return;
     }
-    chunk.state.store(chunk_state::held, std::memory_order_relaxed);
-    intrusive_ptr_release(&chunk);
+    auto& chunk = memory_->at(index);
+    if (first_back_ != no_chunk && memory_->at(first_back_).home != chunk.home)
+        give_back_pending();
+    chunk.next = first_back_;
+    if (std::exchange(first_back_, index) == no_chunk)
+        last_back_ = index;
+}
+
+void xsk_core::give_back_pending() noexcept {
+    if (first_back_ == no_chunk)
+        return;
+    memory_->at(first_back_).home->give_back(first_back_, last_back_);
+    first_back_ = last_back_ = no_chunk;
 }
 
 void xsk_core::collect() noexcept {
@@ -437,13 +439,14 @@ void xsk_core::collect() noexcept {
         return;
     std::uint32_t at = 0;
     auto const count = xsk_ring_cons__peek(&completion_, completion_.size, &at);
+    if (count == 0)
+        return;
     frames_back_ = 0;
     for (std::uint32_t i = 0; i != count; ++i)
         take_back(*xsk_ring_cons__comp_addr(&completion_, at + i));
-    if (count != 0) {
-        xsk_ring_cons__release(&completion_, count);
-        add(taken_, frames_back_);
-    }
+    give_back_pending();
+    xsk_ring_cons__release(&completion_, count);
+    add(taken_, frames_back_);
 }
 
 error_code xsk_core::kick() noexcept {

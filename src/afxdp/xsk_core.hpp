@@ -29,9 +29,23 @@ public:
     bool receive(packet_batch& batch);
     void refill(bool await_more);
 
-    std::byte* place(std::size_t size) noexcept;
-    bool append(std::size_t size) noexcept;
-    bool append_in_place(packet_view const& packet) noexcept;
+    std::byte* place(std::size_t size) noexcept {
+        if (placed_ != no_chunk && size <= memory_->chunk_size() && xsk_prod_nb_free(&tx_, 1) != 0) [[likely]]
+            return memory_->data(memory_->address(placed_));
+        return find_place(size);
+    }
+    bool append(std::size_t size) noexcept {
+        if (size > memory_->chunk_size()) [[unlikely]]
+            return append_parts(size);
+        if (placed_ == no_chunk ||
+            !put(placed_, memory_->address(placed_), size, 0, chunk_word::own | chunk_word::ends_frame))
+            return false;
+        take_place();
+        add(committed_, 1);
+        return true;
+    }
+    /// With `gives` the batch gives the packet away, else it shares it.
+    bool append_in_place(packet_view const& packet, bool gives) noexcept;
     std::size_t transmit_capacity() const noexcept;
     std::size_t transmit_ring() const noexcept { return transmits_ ? tx_.size : 0; }
     std::size_t available() noexcept;
@@ -48,11 +62,38 @@ private:
     using counter = std::atomic<std::uint64_t>;
 
     bool bind(std::string const& interface, xdp_options const& options, error_code& ec);
-    void look_at_checksums(std::span<packet_view> packets) noexcept;
+    void look_at_checksums(std::span<packet_view const> packets) noexcept;
     void set_options(xdp_options const& options, error_code& ec);
-    bool put(std::uint32_t index, std::uint64_t address, std::size_t size, std::uint32_t flags) noexcept;
+    void take_part(burst& lent, xdp_desc const& part);
+    bool take_place() noexcept {
+        placed_ = transmit_pool_->take();
+        if (placed_ != no_chunk)
+            memory_->set_state(placed_, chunk_state::reserved);
+        return placed_ != no_chunk;
+    }
+    std::byte* find_place(std::size_t size) noexcept;
+    bool append_parts(std::size_t size) noexcept;
     void take_back(std::uint64_t address) noexcept;
+    void give_back_pending() noexcept;
     std::uint32_t consumed() const noexcept { return __atomic_load_n(tx_.consumer, __ATOMIC_ACQUIRE); }
+    static void add(counter& to, std::uint64_t count) noexcept { // one thread counts, any reads
+        to.store(to.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
+    }
+
+    bool put(std::uint32_t index, std::uint64_t address, std::size_t size, std::uint32_t options,
+             std::uint32_t how) noexcept {
+        std::uint32_t at = 0;
+        if (xsk_ring_prod__reserve(&tx_, 1, &at) == 0)
+            return false;
+        *xsk_ring_prod__tx_desc(&tx_, at) = {address, static_cast<std::uint32_t>(size), options};
+        auto& word = memory_->word(index);
+        word.store(chunk_word::of(word.load(std::memory_order_relaxed), chunk_state::sending) | how | sender_ |
+                       (odd_ ? chunk_word::odd : 0),
+                   std::memory_order_relaxed);
+        ++in_flight_[odd_ ? 1 : 0];
+        ++unsubmitted_;
+        return true;
+    }
 
     boost::intrusive_ptr<umem_core> memory_;
     chunk_pool* receive_pool_ = nullptr;
@@ -69,8 +110,10 @@ private:
     bool const finish_checksums_;
     bool zero_copy_ = false;
 
+    std::uint32_t sender_ = 0; // in a chunk's word
     std::uint32_t placed_ = no_chunk;
-    std::vector<std::byte> bounce_; // a frame longer than a chunk
+    std::uint32_t first_back_ = no_chunk, last_back_ = no_chunk; // a chain of one pool's, to be given back at once
+    std::vector<std::byte> bounce_;                              // a frame longer than a chunk
     std::uint32_t unsubmitted_ = 0;
     std::array<std::size_t, 2> in_flight_{}; // by generation of the drains
     bool odd_ = false;

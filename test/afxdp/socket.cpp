@@ -1,81 +1,20 @@
 #include "../filter/frames.hpp"
+#include "support.hpp"
 #include <netring_asio/flow_stream.hpp>
-#include <netring_asio/xdp_socket.hpp>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/test/unit_test.hpp>
 
 #include <csignal>
-#include <cstdlib>
 #include <lab/lab.hpp>
-#include <lab/numbered.hpp>
 #include <lab/patterned.hpp>
 #include <thread>
 
 #include <sys/wait.h>
 #include <unistd.h>
-
-namespace net = boost::asio;
-namespace nr = netring_asio;
-using namespace std::chrono_literals;
-
-namespace {
-
-nr::xdp_options everything(std::string name = "right") { return nr::xdp_options{std::move(name)}.take_everything(); }
-
-nr::xdp_socket open_at(lab::side const& side, net::io_context& context, nr::xdp_options const& options) {
-    nr::xdp_socket socket{context};
-    side.enter([&] { socket.open(options); });
-    return socket;
-}
-
-nr::error_code error_of(lab::side const& side, nr::xdp_options const& options) {
-    net::io_context context{1};
-    nr::xdp_socket socket{context};
-    nr::error_code ec;
-    side.enter([&] { socket.open(options, ec); });
-    return ec;
-}
-
-/// Frames of a test that is also run with a million, which takes a while.
-std::uint64_t many_frames() { return std::getenv("NETRING_ASIO_MILLION") != nullptr ? 1'000'000 : 20'000; }
-
-/// How many of the numbered frames came, each once; the numbers that came twice are counted in `repeated`.
-struct seen_numbers {
-    explicit seen_numbers(std::size_t count)
-        : seen(count) {}
-    void add(nr::packet_batch const& batch) {
-        for (auto const packet : batch) {
-            auto const number = lab::frame_number(packet.data);
-            if (!number || *number >= seen.size()) {
-                ++foreign;
-                continue;
-            }
-            (seen[*number] ? repeated : received)++;
-            seen[*number] = true;
-        }
-    }
-    std::vector<bool> seen;
-    std::uint64_t received = 0, repeated = 0, foreign = 0;
-};
-
-void check_balance(nr::xdp_socket& socket) {
-    auto const memory = socket.memory();
-    socket.close();
-    auto const ledger = memory.ledger();
-    BOOST_TEST(ledger.free == ledger.total());
-    BOOST_TEST(socket.statistics().bad_addresses == 0U);
-}
-
-bool has_program(lab::side const& side) {
-    return side.run({"ip", "link", "show", "dev", side.name()}).find("xdp") != std::string::npos;
-}
-
-} // namespace
 
 BOOST_AUTO_TEST_SUITE(xdp_socket, *lab::real_root())
 
@@ -118,8 +57,10 @@ BOOST_AUTO_TEST_CASE(frames_come_once_and_whole_in_each_mode_from_one_queue_and_
 
 BOOST_AUTO_TEST_CASE(frames_are_sent_once_and_whole_in_each_mode) {
     auto const count = many_frames();
-    for (auto const mode : {nr::xdp_attach_mode::native, nr::xdp_attach_mode::generic}) {
-        lab::pair const wire;
+    for (auto const& [mode, queues] :
+         {std::pair{nr::xdp_attach_mode::native, 1U}, std::pair{nr::xdp_attach_mode::native, 4U},
+          std::pair{nr::xdp_attach_mode::generic, 1U}, std::pair{nr::xdp_attach_mode::generic, 4U}}) {
+        lab::pair const wire{lab::pair_options{}.queues(queues)};
         net::io_context context{1};
         auto socket = open_at(wire.right, context, everything().attach_mode(mode).ring_sizes(512, 256));
         lab::pattern const pattern{wire.left.address()};
@@ -142,9 +83,9 @@ BOOST_AUTO_TEST_CASE(frames_are_sent_once_and_whole_in_each_mode) {
             net::detached);
         context.run_for(60s);
         auto const found = peer.finish(count);
-        BOOST_TEST_MESSAGE("figure: " << (mode == nr::xdp_attach_mode::native ? "native: " : "generic: ") << count
-                                      << " sent, " << found.received << " at the other end, " << found.damaged
-                                      << " damaged, " << found.repeated << " repeated");
+        BOOST_TEST_MESSAGE("figure: " << (mode == nr::xdp_attach_mode::native ? "native, " : "generic, ") << queues
+                                      << " queues: " << count << " sent, " << found.received << " at the other end, "
+                                      << found.damaged << " damaged, " << found.repeated << " repeated");
         BOOST_TEST(found.received == count);
         BOOST_TEST(found.damaged == 0U);
         BOOST_TEST(found.repeated == 0U);

@@ -15,7 +15,8 @@ namespace netring_asio::afxdp {
 
 namespace detail {
 class xsk_core;
-}
+class port_core;
+} // namespace detail
 
 /// One queue of an interface: an AF_XDP socket with its four rings (Documentation/networking/af_xdp.rst), without Asio
 /// and without a program; `port` joins those of an interface.
@@ -90,6 +91,7 @@ public:
 
 private:
     friend class port;
+    friend class detail::port_core;
     std::unique_ptr<detail::xsk_core> core_;
 };
 

@@ -1,0 +1,282 @@
+#include "../filter/frames.hpp"
+#include "support.hpp"
+#include <netring_asio/afxdp/program.hpp>
+#include <netring_asio/afxdp/xsk.hpp>
+
+#include <boost/asio/steady_timer.hpp>
+
+#include <algorithm>
+#include <array>
+#include <lab/allocations.hpp>
+#include <random>
+#include <thread>
+
+BOOST_AUTO_TEST_SUITE(load, *lab::real_root())
+
+BOOST_AUTO_TEST_CASE(no_chunk_is_lost_whatever_is_cancelled_held_forwarded_and_dropped) {
+    auto const count = many_frames();
+    lab::pair const wire;
+    lab::pair const out{wire.right, wire.left, lab::pair_options{}.names("out", "sink")};
+    std::mt19937 random{44};
+    nr::afxdp::umem const memory{nr::afxdp::umem_options{}.frame_count(8192)};
+    seen_numbers numbers{count};
+    std::uint64_t dropped = 0, sent_on = 0, cancelled = 0;
+    {
+        net::io_context context{1};
+        auto socket = open_at(wire.right, context,
+                              everything().memory(memory).ring_sizes(1024, 256).batch_size(32).pin_budget(700));
+        auto to = open_at(out.left, context, nr::xdp_options{"out"}.nothing().memory(memory).ring_sizes(64, 256));
+        auto sender = lab::start_sender(wire.left, wire.right, {.count = count, .rate = count});
+        std::vector<nr::frame> held;
+        std::vector<nr::packet_batch> batches;
+        std::vector<std::jthread> others;
+        auto const end = std::chrono::steady_clock::now() + 20s;
+        bool quiet = false;
+        while (!quiet && std::chrono::steady_clock::now() < end) {
+            nr::packet_batch batch;
+            nr::error_code result;
+            socket.async_receive(batch, [&](nr::error_code ec, std::size_t) { result = ec; });
+            if (random() % 4 == 0) {
+                ++cancelled;
+                context.poll_one();
+                socket.cancel();
+            }
+            context.restart();
+            context.run_for(500ms);
+            quiet = !context.stopped();
+            if (quiet) {
+                socket.cancel();
+                context.run();
+            }
+            numbers.add(batch);
+            for (auto const packet : batch) {
+                if (random() % 16 == 0)
+                    held.push_back(batch.hold(packet));
+                nr::error_code ec;
+                if (random() % 16 == 0 && to.try_send_packet(packet, ec))
+                    ++sent_on;
+            }
+            nr::error_code ec;
+            switch (random() % 5) {
+            case 0:
+                batches.push_back(std::move(batch));
+                break;
+            case 1: {
+                auto front = batch.split(random() % (batch.size() + 1));
+                sent_on += to.forward(front, ec);
+                batches.push_back(std::move(front));
+                break;
+            }
+            case 2:
+                sent_on += to.forward(batch, ec);
+                break;
+            default:
+                break;
+            }
+            std::ranges::shuffle(held, random);
+            held.resize(std::min<std::size_t>(held.size(), 300));
+            std::ranges::shuffle(batches, random);
+            if (batches.size() > 8) {
+                others.clear();
+                others.emplace_back([given = std::move(batches), frames = std::move(held)] {});
+                batches.clear();
+                held.clear();
+            }
+        }
+        sender.wait();
+        to.wait_drained(1s);
+        auto const s = socket.statistics();
+        dropped = s.dropped_ring_full + s.dropped_no_frame;
+        BOOST_TEST(s.bad_addresses + to.statistics().bad_addresses == 0U);
+        BOOST_TEST(to.statistics().taken == sent_on);
+        if (random() % 2 == 0)
+            socket.close();
+        else
+            to.close();
+    }
+    auto const ledger = memory.ledger();
+    BOOST_TEST_MESSAGE("figure: " << count << " sent, " << numbers.received << " received, " << dropped << " dropped, "
+                                  << sent_on << " sent on, " << cancelled << " receives cancelled; " << ledger.free
+                                  << " of " << ledger.total() << " chunks free at the end");
+    BOOST_TEST(numbers.repeated == 0U);
+    BOOST_TEST(numbers.received + dropped == count);
+    BOOST_TEST(ledger.free == ledger.total());
+}
+
+BOOST_AUTO_TEST_CASE(two_sockets_of_different_queues_share_a_memory) {
+    lab::pair const wire{lab::pair_options{}.queues(2)};
+    nr::afxdp::umem const memory{nr::afxdp::umem_options{}.frame_count(4096)};
+    {
+        nr::afxdp::program program;
+        std::array<nr::afxdp::xsk, 2> queues;
+        nr::error_code ec;
+        std::string context;
+        auto const index = static_cast<int>(wire.right.index());
+        wire.right.enter([&] {
+            program.open("right", index, everything(), ec, context);
+            for (std::uint32_t i = 0; i != 2 && !ec; ++i) {
+                queues[i].open(memory, "right", index, i, everything().ring_sizes(512, 64), i == 0, ec);
+                if (!ec)
+                    program.set_queue(i, queues[i].native_handle(), ec);
+            }
+        });
+        BOOST_TEST_REQUIRE(!ec);
+        constexpr unsigned count = 200;
+        for (unsigned i = 0; i != count; ++i)
+            wire.left.send(frames::ethernet(0x800, frames::ip4(17, frames::udp(1000 + i, 53))));
+        std::array<std::size_t, 2> received{};
+        auto const end = std::chrono::steady_clock::now() + 5s;
+        while (received[0] + received[1] != count && std::chrono::steady_clock::now() < end)
+            for (std::uint32_t i = 0; i != 2; ++i) {
+                nr::packet_batch batch;
+                if (queues[i].receive(batch))
+                    received[i] += static_cast<std::size_t>(
+                        std::ranges::count_if(batch, [&](auto const& packet) { return packet.queue == i; }));
+            }
+        BOOST_TEST_MESSAGE("figure: " << received[0] << " and " << received[1] << " of " << count << " frames");
+        BOOST_TEST(received[0] + received[1] == count);
+        BOOST_TEST(received[0] != 0U);
+        BOOST_TEST(received[1] != 0U);
+        BOOST_TEST(program.passed().all == 0U);
+    }
+    BOOST_TEST(memory.ledger().free == memory.ledger().total());
+}
+
+BOOST_AUTO_TEST_CASE(neither_direction_starves_the_other) {
+    lab::pair const wire;
+    net::io_context context{1};
+    auto socket = open_at(wire.right, context, everything().ring_sizes(256, 64));
+    auto const before = wire.left.counters().rx_packets;
+    constexpr std::uint64_t flood = 200'000, sent = 5'000;
+    auto sender = lab::start_sender(wire.left, wire.right, {.count = flood});
+    // More comes than is received, and sending goes on; and what is received meanwhile is still what was sent.
+    std::array<std::byte, 60> frame{std::byte{2}};
+    frame[12] = std::byte{0x88};
+    frame[13] = std::byte{0xb5};
+    nr::packet_batch batch;
+    std::uint64_t received = 0;
+    for (std::uint64_t i = 0; i != sent; ++i) {
+        nr::error_code ec;
+        BOOST_TEST_REQUIRE(socket.send(net::buffer(frame), ec) == frame.size());
+        if (socket.try_receive(batch))
+            received += batch.size();
+    }
+    BOOST_TEST(socket.wait_drained(5s).taken == sent);
+    nr::error_code ec;
+    while (socket.receive(batch, 500ms, ec) != 0)
+        received += batch.size();
+    sender.wait();
+    auto const s = socket.statistics();
+    BOOST_TEST_MESSAGE("figure: " << sent << " sent, " << wire.left.counters().rx_packets - before
+                                  << " counted at the other end, while " << flood << " came, of which " << received
+                                  << " were received");
+    BOOST_TEST(wire.left.counters().rx_packets - before == sent);
+    BOOST_TEST(received > 256U);
+    BOOST_TEST(received + s.dropped_ring_full + s.dropped_no_frame + wire.left.counters().tx_dropped == flood);
+    batch.reset();
+    check_balance(socket);
+    // The other way round: nothing that comes slowly is lost while the transmit ring is always full.
+    socket = open_at(wire.right, context, everything().ring_sizes(4096, 64));
+    constexpr std::uint64_t slow = 2'000;
+    auto other = lab::start_sender(wire.left, wire.right, {.count = slow, .rate = 5'000});
+    received = 0;
+    auto const end = std::chrono::steady_clock::now() + 20s;
+    while (received != slow && std::chrono::steady_clock::now() < end) {
+        for (int i = 0; i != 64; ++i) {
+            auto room = socket.try_reserve(frame.size(), ec);
+            if (!room)
+                break;
+            std::ranges::copy(frame, room.data().begin());
+            room.commit();
+        }
+        socket.flush(ec);
+        if (socket.try_receive(batch))
+            received += batch.size();
+    }
+    other.wait();
+    BOOST_TEST(received == slow);
+    batch.reset();
+    check_balance(socket);
+}
+
+BOOST_AUTO_TEST_CASE(frames_that_the_driver_refuses_are_counted_one_by_one) {
+    lab::pair const wire;
+    net::io_context context{1};
+    auto socket = open_at(wire.right, context,
+                          nr::xdp_options{"right"}.nothing().on_link_down(nr::link_down_policy::wait_until_up));
+    wire.left.set_down(); // no carrier: EBUSY for each frame
+    std::array<std::byte, 60> frame{};
+    for (int i = 0; i != 100; ++i)
+        BOOST_TEST(socket.send(net::buffer(frame)) == frame.size());
+    auto const lost = socket.wait_drained(2s);
+    BOOST_TEST(lost.rejected == 100U);
+    BOOST_TEST(socket.statistics().rejected == 100U);
+    BOOST_TEST(socket.explain().find("no room for 100 frames") != std::string::npos);
+    wire.left.set_up();
+    auto const before = wire.left.counters().rx_packets;
+    for (int i = 0; i != 500 && wire.left.counters().rx_packets == before; ++i) {
+        socket.send(net::buffer(frame));
+        std::this_thread::sleep_for(10ms);
+    }
+    BOOST_TEST(wire.left.counters().rx_packets > before);
+    check_balance(socket);
+}
+
+BOOST_AUTO_TEST_CASE(nothing_is_allocated_in_the_steady_state) {
+    constexpr std::uint64_t warm = 5'000, count = 20'000;
+    lab::pair const wire;
+    net::io_context context{1};
+    // A type-erased executor allocates for itself what is posted through it, if rarely.
+    nr::basic_xdp_socket<net::io_context::executor_type> socket{context};
+    wire.right.enter([&] { socket.open(everything()); });
+    lab::allocation_counter counter;
+    std::uint64_t received = 0, sent = 0, made = 0;
+    nr::packet_batch batch;
+    std::array<std::byte, 60> frame{};
+    std::array const frames{net::const_buffer{net::buffer(frame)}, net::const_buffer{net::buffer(frame)}};
+    net::steady_timer watchdog{context, 20s};
+    watchdog.async_wait([&](nr::error_code ec) {
+        if (!ec)
+            socket.cancel();
+    });
+    auto const receive = [&](auto const& self) -> void {
+        socket.async_receive(batch, [&](nr::error_code ec, std::size_t size) {
+            if (ec)
+                return;
+            auto const before = received;
+            received += size;
+            if (before < warm && received >= warm)
+                counter = {};
+            if (received >= count) {
+                made = counter.here();
+                socket.cancel();
+                watchdog.cancel();
+                return;
+            }
+            auto kept = batch.hold(*batch.begin());
+            self(self);
+        });
+    };
+    auto const send = [&](auto const& self) -> void {
+        socket.async_send_frames(frames, [&](nr::error_code ec, std::size_t size) {
+            sent += size;
+            if (ec || received >= count)
+                return;
+            socket.async_drain([&](nr::error_code failure, nr::tx_result) {
+                if (!failure)
+                    self(self);
+            });
+        });
+    };
+    auto sender = lab::start_sender(wire.left, wire.right, {.count = count + warm, .rate = 20'000});
+    receive(receive);
+    send(send);
+    context.run();
+    BOOST_TEST_MESSAGE("figure: " << received << " received and " << sent << " sent, after the first " << warm
+                                  << " with " << made << " heap allocations");
+    BOOST_TEST(received >= count);
+    BOOST_TEST(sent != 0U);
+    BOOST_TEST(made == 0U);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
