@@ -199,6 +199,10 @@ documentation() {
     claim_script "each example program does what it says, ends in time, and says what stands against it" \
         "the other end of a veth pair, tcpdump" \
         python3 test/example/short.py build/dev/example/short example/short
+    scripts/docs.sh >/dev/null && cmake --install build/dev --prefix build/installed >/dev/null
+    claim_script "the programs of the tutorials, copied out of the guide, build with the installed library and run" \
+        "the same" \
+        python3 test/example/tutorial.py build/doc/index.html build/installed example/short
 }
 
 async() {

@@ -176,17 +176,18 @@ json::object observer::describe(nr::flow::event const& flow) {
     return result;
 }
 
-json::value observer::update() {
+void observer::tick() {
     auto const elapsed = passed();
     tracker_.pass(elapsed);
     if (auto const now = tracker_.now()) {
         tracker_.advance(*now + elapsed, messages_);
         learn();
     }
-    auto const statistics = capture_.statistics();
-    count_second(statistics);
+    count_second(capture_.statistics());
     walk();
+}
 
+json::value observer::state() {
     json::array seconds, busy, flows;
     for (auto const& s : seconds_)
         seconds.push_back({s.time, s.packets, s.bytes, s.drops, s.events});
@@ -204,7 +205,7 @@ json::value observer::update() {
                         {"filter", filter_},
                         {"packets", now_.packets},
                         {"bytes", now_.bytes},
-                        {"drops", statistics.dropped - base_.dropped},
+                        {"drops", before_.dropped - base_.dropped},
                         {"active", tracked.flows},
                         {"started", tracked.started},
                         {"ended", tracked.ended},

@@ -35,8 +35,10 @@ public:
     /// Takes packets in until it is cancelled.
     net::awaitable<void> watch();
 
-    /// Lets time go on, and tells how things stand. To be called a few times a second.
-    boost::json::value update();
+    /// Lets time go on. To be called a few times a second.
+    void tick();
+    /// How things stand.
+    boost::json::value state();
 
     /// Captures what a tcpdump expression says from here on, and begins to count anew.
     /// @throws nr::system_error that quotes a bad expression and says what is wrong with it; nothing changes then

@@ -48,13 +48,14 @@ net::awaitable<void> server::publish() {
     for (;;) {
         timer.expires_after(std::chrono::milliseconds{250});
         co_await timer.async_wait(net::use_awaitable);
-        auto const update = std::make_shared<std::string const>(boost::json::serialize(observer_.update()));
-        std::erase_if(viewers_, [&](std::weak_ptr<viewer> const& one) {
-            auto const shown = one.lock();
-            if (shown)
+        observer_.tick();
+        std::erase_if(viewers_, [](std::weak_ptr<viewer> const& one) { return one.expired(); });
+        if (viewers_.empty())
+            continue;
+        auto const update = std::make_shared<std::string const>(boost::json::serialize(observer_.state()));
+        for (auto const& one : viewers_)
+            if (auto const shown = one.lock())
                 shown->show(update);
-            return !shown;
-        });
     }
 }
 

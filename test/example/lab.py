@@ -54,5 +54,8 @@ class Program:
         return self.process.stdout.readline().strip()
 
     def stop(self):
+        """Ends it as Ctrl-C does; returns its status, and leaves what it used in `usage`."""
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(20)
+        _, status, self.usage = os.wait4(self.process.pid, 0)
+        self.process.returncode = os.waitstatus_to_exitcode(status)
+        return self.process.returncode

@@ -304,6 +304,7 @@ def main():
         finally:
             page.close()
         assert view.stop() == 0
+        print(f'figure: it all took live_view {view.usage.ru_utime + view.usage.ru_stime:.1f} s of processor time')
     print('passed')
 
 
