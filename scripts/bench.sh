@@ -3,8 +3,15 @@
 # Builds the release, measures capture, injector, or xdp_socket, beside the hand-written minimum and other programs, prints a table
 # and writes build/bench/SUBJECT.json. --check makes missed aims an error; --rounds sets the rounds of each setting (5
 # and 10; 20 for a figure to be published). Wants root, two processors, and a machine that has nothing else to do.
+# scripts/bench.sh session [--json]: what messages cost, each parser by itself and the whole way from packets.
 source "$(dirname "$0")/common.sh"
 
+if [ "${1-}" = session ]; then
+    install_packages "${BUILD_PACKAGES[@]}" "${BENCH_PACKAGES[@]}"
+    configure release
+    build release --target bench.session >/dev/null
+    exec build/release/bench/bench.session "${@:2}"
+fi
 subject=receive check=() options=()
 case ${1-} in
 receive | transmit | xdp)
@@ -12,7 +19,7 @@ receive | transmit | xdp)
     shift
     ;;
 -* | "") ;;
-*) fail "There is no benchmark of \"$1\", only of: receive, transmit, xdp" ;;
+*) fail "There is no benchmark of \"$1\", only of: receive, transmit, xdp, session" ;;
 esac
 while [ $# -gt 0 ]; do
     case $1 in
