@@ -41,8 +41,8 @@ class NetringAsioConan(ConanFile):
     def system_requirements(self):
         # The system's libpcap: the one that tcpdump uses there, with the same link types and expressions. And its
         # OpenSSL, as that gets its security updates.
-        Apt(self).check(["libpcap-dev", "libssl-dev"])
-        Dnf(self).check(["libpcap-devel", "openssl-devel"])
+        Apt(self).check(["libpcap-dev", "libssl-dev", "libre2-dev"])
+        Dnf(self).check(["libpcap-devel", "openssl-devel", "re2-devel"])
         if self.options.with_xdp:
             Apt(self).check(["libxdp-dev", "libbpf-dev"])
             Dnf(self).check(["libxdp-devel", "libbpf-devel"])
@@ -73,6 +73,7 @@ class NetringAsioConan(ConanFile):
         self.component("flow", ["core"])
         self.component("export", ["flow"])
         self.component("session", ["flow"], ["crypto"])
+        self.component("subscription", ["session"], ["re2"])
         if self.options.with_xdp:
             self.component("xdp", ["core"], ["xdp", "bpf"])
 

@@ -18,11 +18,13 @@ if(type STREQUAL "STATIC_LIBRARY")
   set(netring_asio_static ON)
   set(core_libraries "-lpcap -pthread")
   set(session_libraries "-lcrypto")
+  set(subscription_libraries "-lre2")
   set(xdp_libraries "-lxdp -lbpf")
 else()
   set(netring_asio_static OFF)
   set(core_libraries "")
   set(session_libraries "")
+  set(subscription_libraries "")
   set(xdp_libraries "")
 endif()
 
@@ -31,7 +33,7 @@ configure_package_config_file(cmake/netring_asioConfig.cmake.in ${CMAKE_CURRENT_
 write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/netring_asioConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/netring_asioConfig.cmake
-  ${CMAKE_CURRENT_BINARY_DIR}/netring_asioConfigVersion.cmake cmake/FindPcap.cmake cmake/FindXdp.cmake
+  ${CMAKE_CURRENT_BINARY_DIR}/netring_asioConfigVersion.cmake cmake/FindPcap.cmake cmake/FindRe2.cmake cmake/FindXdp.cmake
   DESTINATION ${package_dir} COMPONENT core-dev)
 
 string(REGEX REPLACE "[^/]+" ".." pkgconfig_to_prefix ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -3,7 +3,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 BUILD_PACKAGES=(g++ cmake ninja-build pkg-config libboost1.81-dev libboost-test1.81-dev
-    libboost-program-options1.81-dev libboost-json1.81-dev libpcap-dev libssl-dev libxdp-dev libbpf-dev)
+    libboost-program-options1.81-dev libboost-json1.81-dev libpcap-dev libre2-dev libssl-dev libxdp-dev libbpf-dev)
 TEST_PACKAGES=(iproute2 ethtool iperf3 curl iputils-ping tcpdump tshark tcpreplay netsniff-ng nfdump python3 chromium
     openssl dnsmasq-base bind9-dnsutils)
 DEMO_PACKAGES=(iproute2 iputils-ping util-linux python3 curl dnsmasq-base dnsutils)

@@ -194,6 +194,20 @@ sessions() {
         scripts/fuzz.sh 30
 }
 
+subscriptions() {
+    claim "frames, connections and messages delivered for 79 expressions, with each that differs and why" \
+        "tshark's display filters, on the same captures" subscription.traces
+    claim_script "what tshark selects is what the test compares with" "tshark" \
+        python3 test/subscription/selection.py "${NETRING_ASIO_TRACES:-../shared/traces}" --check
+    claim "expressions of every kind, and where a text is wrong" "texts expected one by one" subscription.expression
+    claim "frames from the SYN on, in order, each once; not is the complement; batches and company change nothing" \
+        "the packets that were made" subscription.engine --run_test='*/frames*,not_*,fields*,cuts*,fragments*'
+    NETRING_ASIO_MILLION=1 claim "nothing is kept of connections that can no longer match, over a million of them" \
+        "counters of the engine" subscription.engine --run_test='*/nothing*,what_*'
+    claim "frames held for ever; all come back, released on another thread" "the ledger of the test" \
+        subscription.engine --run_test='*/held*'
+}
+
 documentation() {
     claim_script "what a browser shows of the live view is what was sent; 10 000 new flows a second lose nothing" \
         "headless Chromium; the kernel's counters and tcpdump" \

@@ -98,6 +98,10 @@ description describe(int value) noexcept {
                                        "raise max_queued, or pause the source instead"};
     case error::consumer_failed:
         return {errc::io_error, "a consumer threw an exception that is no system_error"};
+    case error::bad_expression:
+        return {errc::invalid_argument,
+                "not an expression of subscriptions; the exception, or the problem given beside the error, tells what "
+                "is wrong where"};
     }
     return {errc::invalid_argument, "unknown netring_asio error"};
 }

@@ -6,16 +6,19 @@
 #include <netring_asio/flow_stream.hpp>
 #include <netring_asio/injector.hpp>
 #include <netring_asio/pacer.hpp>
+#include <netring_asio/pcap/writer.hpp>
 #include <netring_asio/session/dns.hpp>
 #include <netring_asio/session/http1.hpp>
 #include <netring_asio/session/tls.hpp>
 #include <netring_asio/session_stream.hpp>
+#include <netring_asio/subscriptions.hpp>
 #include <netring_asio/xdp_bridge.hpp>
 #include <netring_asio/xdp_socket.hpp>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -196,6 +199,20 @@ net::awaitable<void> join_past_the_stack(net::io_context& context) {
     nr::xdp_bridge bridge{context, nr::xdp_bridge_options{nr::xdp_options{"eth1"}.take_everything(),
                                                           nr::xdp_options{"eth2"}.take_everything()}};
     auto [error] = co_await bridge.async_run(net::as_tuple(net::use_awaitable)); // until cancelled
+}
+
+// ---- subscriptions.md
+
+net::awaitable<void> write_what_is_wanted(nr::pcap::writer& file) {
+    auto executor = co_await net::this_coro::executor;
+    nr::subscriptions interest{nr::capture{executor, nr::capture_options{"eth0"}}};
+    auto frames = interest.subscribe(nr::subscription::packets{nr::subscription::expression{"tls.sni ~ 'example'"}});
+    interest.async_run(net::detached);
+    for (decltype(frames)::batch batch;;) {
+        co_await frames.async_receive(batch, net::use_awaitable);
+        for (nr::subscription::packet const& p : batch)
+            file.write(*p.frame);
+    }
 }
 
 } // namespace snippets

@@ -89,6 +89,8 @@ enum class error {
     reader_too_slow,
     /// A consumer of a conversation failed with an exception that carries no error code. Equal to `errc::io_error`.
     consumer_failed,
+    /// The text is no expression of subscriptions. Equal to `errc::invalid_argument`.
+    bad_expression,
 };
 
 /// The category of `error`; its name is "netring_asio".

@@ -1,0 +1,158 @@
+#include <netring_asio/subscription/field.hpp>
+
+#include <algorithm>
+#include <array>
+
+namespace netring_asio::subscription {
+namespace {
+
+using enum field;
+using type = field_type;
+
+constexpr std::array table{
+    field_info{ethernet, "ethernet", type::protocol, stage::frame, ethernet},
+    field_info{vlan, "vlan", type::protocol, stage::frame, vlan},
+    field_info{arp, "arp", type::protocol, stage::frame, arp},
+    field_info{ip, "ip", type::protocol, stage::tuple, ip},
+    field_info{ipv4, "ipv4", type::protocol, stage::tuple, ipv4},
+    field_info{ipv6, "ipv6", type::protocol, stage::tuple, ipv6},
+    field_info{tcp, "tcp", type::protocol, stage::tuple, tcp},
+    field_info{udp, "udp", type::protocol, stage::tuple, udp},
+    field_info{sctp, "sctp", type::protocol, stage::tuple, sctp},
+    field_info{icmp, "icmp", type::protocol, stage::tuple, icmp},
+    field_info{icmpv6, "icmpv6", type::protocol, stage::tuple, icmpv6},
+    field_info{tls, "tls", type::protocol, stage::session, tls},
+    field_info{http, "http", type::protocol, stage::session, http},
+    field_info{dns, "dns", type::protocol, stage::session, dns},
+    field_info{quic, "quic", type::protocol, stage::session, quic},
+
+    field_info{ip_addr, "ip.addr", type::ip_address, stage::tuple, ip},
+    field_info{ipv4_addr, "ipv4.addr", type::ipv4_address, stage::tuple, ipv4},
+    field_info{ipv6_addr, "ipv6.addr", type::ipv6_address, stage::tuple, ipv6},
+    field_info{tcp_port, "tcp.port", type::number, stage::tuple, tcp},
+    field_info{udp_port, "udp.port", type::number, stage::tuple, udp},
+
+    field_info{frame_length, "frame.length", type::number, stage::frame, frame_length},
+    field_info{ethernet_src, "ethernet.src", type::mac_address, stage::frame, ethernet},
+    field_info{ethernet_dst, "ethernet.dst", type::mac_address, stage::frame, ethernet},
+    field_info{ethernet_addr, "ethernet.addr", type::mac_address, stage::frame, ethernet},
+    field_info{ethernet_type, "ethernet.type", type::number, stage::frame, ethernet},
+    field_info{vlan_id, "vlan.id", type::number, stage::frame, vlan},
+    field_info{vlan_priority, "vlan.priority", type::number, stage::frame, vlan},
+    field_info{ip_src_addr, "ip.src_addr", type::ip_address, stage::frame, ip},
+    field_info{ip_dst_addr, "ip.dst_addr", type::ip_address, stage::frame, ip},
+    field_info{ip_length, "ip.length", type::number, stage::frame, ip},
+    field_info{ip_hop_limit, "ip.hop_limit", type::number, stage::frame, ip},
+    field_info{ip_fragment, "ip.fragment", type::flag, stage::frame, ip},
+    field_info{ipv4_src_addr, "ipv4.src_addr", type::ipv4_address, stage::frame, ipv4},
+    field_info{ipv4_dst_addr, "ipv4.dst_addr", type::ipv4_address, stage::frame, ipv4},
+    field_info{ipv4_header_length, "ipv4.header_length", type::number, stage::frame, ipv4},
+    field_info{ipv4_dscp, "ipv4.dscp", type::number, stage::frame, ipv4},
+    field_info{ipv4_ecn, "ipv4.ecn", type::number, stage::frame, ipv4},
+    field_info{ipv4_total_length, "ipv4.total_length", type::number, stage::frame, ipv4},
+    field_info{ipv4_identification, "ipv4.identification", type::number, stage::frame, ipv4},
+    field_info{ipv4_df, "ipv4.df", type::flag, stage::frame, ipv4},
+    field_info{ipv4_mf, "ipv4.mf", type::flag, stage::frame, ipv4},
+    field_info{ipv4_fragment_offset, "ipv4.fragment_offset", type::number, stage::frame, ipv4},
+    field_info{ipv4_time_to_live, "ipv4.time_to_live", type::number, stage::frame, ipv4},
+    field_info{ipv4_protocol, "ipv4.protocol", type::number, stage::frame, ipv4},
+    field_info{ipv4_header_checksum, "ipv4.header_checksum", type::number, stage::frame, ipv4},
+    field_info{ipv6_src_addr, "ipv6.src_addr", type::ipv6_address, stage::frame, ipv6},
+    field_info{ipv6_dst_addr, "ipv6.dst_addr", type::ipv6_address, stage::frame, ipv6},
+    field_info{ipv6_dscp, "ipv6.dscp", type::number, stage::frame, ipv6},
+    field_info{ipv6_ecn, "ipv6.ecn", type::number, stage::frame, ipv6},
+    field_info{ipv6_flow_label, "ipv6.flow_label", type::number, stage::frame, ipv6},
+    field_info{ipv6_payload_length, "ipv6.payload_length", type::number, stage::frame, ipv6},
+    field_info{ipv6_next_header, "ipv6.next_header", type::number, stage::frame, ipv6},
+    field_info{ipv6_hop_limit, "ipv6.hop_limit", type::number, stage::frame, ipv6},
+    field_info{tcp_src_port, "tcp.src_port", type::number, stage::frame, tcp},
+    field_info{tcp_dst_port, "tcp.dst_port", type::number, stage::frame, tcp},
+    field_info{tcp_seq_no, "tcp.seq_no", type::number, stage::frame, tcp},
+    field_info{tcp_ack_no, "tcp.ack_no", type::number, stage::frame, tcp},
+    field_info{tcp_data_offset, "tcp.data_offset", type::number, stage::frame, tcp},
+    field_info{tcp_flags, "tcp.flags", type::number, stage::frame, tcp},
+    field_info{tcp_fin, "tcp.fin", type::flag, stage::frame, tcp},
+    field_info{tcp_syn, "tcp.syn", type::flag, stage::frame, tcp},
+    field_info{tcp_rst, "tcp.rst", type::flag, stage::frame, tcp},
+    field_info{tcp_psh, "tcp.psh", type::flag, stage::frame, tcp},
+    field_info{tcp_ack, "tcp.ack", type::flag, stage::frame, tcp},
+    field_info{tcp_urg, "tcp.urg", type::flag, stage::frame, tcp},
+    field_info{tcp_ece, "tcp.ece", type::flag, stage::frame, tcp},
+    field_info{tcp_cwr, "tcp.cwr", type::flag, stage::frame, tcp},
+    field_info{tcp_synack, "tcp.synack", type::flag, stage::frame, tcp},
+    field_info{tcp_window, "tcp.window", type::number, stage::frame, tcp},
+    field_info{tcp_checksum, "tcp.checksum", type::number, stage::frame, tcp},
+    field_info{tcp_urgent_pointer, "tcp.urgent_pointer", type::number, stage::frame, tcp},
+    field_info{tcp_length, "tcp.length", type::number, stage::frame, tcp},
+    field_info{tcp_payload, "tcp.payload", type::bytes, stage::frame, tcp},
+    field_info{udp_src_port, "udp.src_port", type::number, stage::frame, udp},
+    field_info{udp_dst_port, "udp.dst_port", type::number, stage::frame, udp},
+    field_info{udp_length, "udp.length", type::number, stage::frame, udp},
+    field_info{udp_checksum, "udp.checksum", type::number, stage::frame, udp},
+    field_info{udp_payload, "udp.payload", type::bytes, stage::frame, udp},
+    field_info{icmp_type, "icmp.type", type::number, stage::frame, icmp},
+    field_info{icmp_code, "icmp.code", type::number, stage::frame, icmp},
+    field_info{icmpv6_type, "icmpv6.type", type::number, stage::frame, icmpv6},
+    field_info{icmpv6_code, "icmpv6.code", type::number, stage::frame, icmpv6},
+
+    field_info{conn_orig_addr, "conn.orig_addr", type::ip_address, stage::connection, conn_orig_addr},
+    field_info{conn_resp_addr, "conn.resp_addr", type::ip_address, stage::connection, conn_resp_addr},
+    field_info{conn_orig_port, "conn.orig_port", type::number, stage::connection, conn_orig_port},
+    field_info{conn_resp_port, "conn.resp_port", type::number, stage::connection, conn_resp_port},
+    field_info{conn_service, "conn.service", type::text, stage::connection, conn_service},
+    field_info{conn_packets, "conn.packets", type::number, stage::connection, conn_packets},
+    field_info{conn_bytes, "conn.bytes", type::number, stage::connection, conn_bytes},
+    field_info{conn_orig_packets, "conn.orig_packets", type::number, stage::connection, conn_orig_packets},
+    field_info{conn_resp_packets, "conn.resp_packets", type::number, stage::connection, conn_resp_packets},
+    field_info{conn_orig_bytes, "conn.orig_bytes", type::number, stage::connection, conn_orig_bytes},
+    field_info{conn_resp_bytes, "conn.resp_bytes", type::number, stage::connection, conn_resp_bytes},
+    field_info{conn_duration, "conn.duration", type::duration, stage::connection, conn_duration},
+    field_info{conn_state, "conn.state", type::text, stage::connection, conn_state},
+    field_info{conn_history, "conn.history", type::text, stage::connection, conn_history},
+
+    field_info{tls_sni, "tls.sni", type::text, stage::session, tls},
+    field_info{tls_alpn, "tls.alpn", type::text, stage::session, tls},
+    field_info{tls_client_version, "tls.client_version", type::number, stage::session, tls},
+    field_info{tls_client_cipher, "tls.client_cipher", type::number, stage::session, tls},
+    field_info{tls_ja3, "tls.ja3", type::text, stage::session, tls},
+    field_info{tls_ja4, "tls.ja4", type::text, stage::session, tls},
+    field_info{tls_version, "tls.version", type::number, stage::session, tls},
+    field_info{tls_cipher, "tls.cipher", type::number, stage::session, tls},
+    field_info{tls_ja3s, "tls.ja3s", type::text, stage::session, tls},
+    field_info{http_method, "http.method", type::text, stage::session, http},
+    field_info{http_uri, "http.uri", type::text, stage::session, http},
+    field_info{http_host, "http.host", type::text, stage::session, http},
+    field_info{http_user_agent, "http.user_agent", type::text, stage::session, http},
+    field_info{http_cookie, "http.cookie", type::text, stage::session, http},
+    field_info{http_request_version, "http.request_version", type::number, stage::session, http},
+    field_info{http_request_type, "http.request_content_type", type::text, stage::session, http},
+    field_info{http_status_code, "http.status_code", type::number, stage::session, http},
+    field_info{http_status_msg, "http.status_msg", type::text, stage::session, http},
+    field_info{http_response_type, "http.response_content_type", type::text, stage::session, http},
+    field_info{http_response_length, "http.response_length", type::number, stage::session, http},
+    field_info{dns_id, "dns.id", type::number, stage::session, dns},
+    field_info{dns_response, "dns.response", type::flag, stage::session, dns},
+    field_info{dns_opcode, "dns.opcode", type::number, stage::session, dns},
+    field_info{dns_response_code, "dns.response_code", type::number, stage::session, dns},
+    field_info{dns_query_domain, "dns.query_domain", type::text, stage::session, dns},
+    field_info{dns_query_type, "dns.query_type", type::number, stage::session, dns},
+    field_info{dns_answer_addr, "dns.answer_addr", type::ip_address, stage::session, dns},
+    field_info{dns_answers, "dns.answers", type::number, stage::session, dns},
+    field_info{quic_version, "quic.version", type::number, stage::session, quic},
+    field_info{quic_sni, "quic.sni", type::text, stage::session, quic},
+    field_info{quic_alpn, "quic.alpn", type::text, stage::session, quic},
+    field_info{quic_ja4, "quic.ja4", type::text, stage::session, quic},
+};
+
+static_assert([] {
+    for (std::size_t i = 0; i != table.size(); ++i)
+        if (static_cast<std::size_t>(table[i].field) != i)
+            return false;
+    return true;
+}());
+
+} // namespace
+
+std::span<field_info const> all_fields() noexcept { return table; }
+
+} // namespace netring_asio::subscription

@@ -1,0 +1,272 @@
+// What the engine does with frames: which connection each belongs to, and what becomes of it.
+
+#include "engine_impl.hpp"
+
+namespace netring_asio::subscription {
+
+using detail::level;
+using detail::phase;
+using detail::truth;
+
+/// The packet that these are the headers of; those before it, which no flow has, are looked at on the way. Nothing for
+/// a datagram put together, where the way leads to its last fragment.
+packet_view const* engine::impl::advance_to(decode::headers const& h) {
+    if (batch_ == nullptr || !registry_.of_level(level::packet).any())
+        return nullptr;
+    auto const is_it = [&](packet_view const& p) { return p.data.data() == h.data.data(); };
+    bool whole = false;
+    if (h.link == link_type::raw_ip) { // as what was put together is, which lies elsewhere
+        auto ahead = at_;
+        while (ahead != std::default_sentinel && !is_it(*ahead))
+            ++ahead;
+        whole = ahead == std::default_sentinel;
+    }
+    while (at_ != std::default_sentinel) {
+        current_ = *at_;
+        ++at_;
+        if (!whole && is_it(current_))
+            return &current_;
+        pass_over(current_);
+        if (whole && complete_)
+            return nullptr;
+    }
+    return nullptr;
+}
+
+void engine::impl::pass_over_rest() {
+    if (registry_.of_level(level::packet).any())
+        for (; at_ != std::default_sentinel; ++at_)
+            pass_over(*at_);
+}
+
+/// A packet that no flow has on its own.
+void engine::impl::pass_over(packet_view const& packet) {
+    if (complete_)
+        judge_fragments_alone(max_fragmented);
+    decode::headers h;
+    bool const has_ip = decoder_(packet, h);
+    if (has_ip && h.fragment_layer == 0)
+        return; // a copy that was left out
+    if (!has_ip || h.fragment_layer != h.ip_layers)
+        return judge_alone(h, packet, {});
+    auto at = std::ranges::find_if(fragmented_, [&](fragments const& f) {
+        return f.id == h.fragment_id && f.next_header == h.fragment_next_header && f.source == h.source &&
+               f.destination == h.destination;
+    });
+    if (at == fragmented_.end()) {
+        judge_fragments_alone(max_fragmented - 1);
+        at = fragmented_.insert(at, {h.source, h.destination, h.fragment_id, h.fragment_next_header, 0, 0, h.time, {}});
+    }
+    auto const size = h.ip_length - (h.fragment_payload_offset - h.ip_offset);
+    at->size += size;
+    if (!h.more_fragments)
+        at->total = h.fragment_offset + size;
+    at->frames.push_back(batch_->hold(packet));
+    if (at->total != 0 && at->size >= at->total) {
+        complete_ = std::move(*at);
+        fragmented_.erase(at);
+    }
+}
+
+/// What is whole and yet no datagram, and all but the newest `left` of what is not.
+void engine::impl::judge_fragments_alone(std::size_t left) {
+    auto const each = [this](fragments const& f) {
+        for (auto const& frame : f.frames) {
+            decode::headers h;
+            decoder_(*frame, h);
+            judge_alone(h, *frame, frame);
+        }
+    };
+    if (auto const whole = std::exchange(complete_, {}))
+        each(*whole);
+    for (; fragmented_.size() > left; fragmented_.pop_front())
+        each(fragmented_.front());
+}
+
+/// A packet that belongs to no connection.
+void engine::impl::judge_alone(decode::headers const& h, packet_view const& packet, netring_asio::frame held) {
+    ++stamp_;
+    registry_.all().for_each(registry_.of_level(level::packet), [&](std::size_t slot) {
+        auto const& s = registry_[slot];
+        ++s.to->statistics_.evaluated;
+        auto const result = (*s.judge)([&](std::size_t n) {
+            auto const& p = registry_.predicate_at(n);
+            auto& j = judged_[n];
+            if (j.stamp != stamp_)
+                j = {stamp_, detail::truth_of(info(p.what.field).stage <= stage::frame &&
+                                              detail::verdict(p.what, detail::look(p.what, h)))};
+            return j.result;
+        });
+        if (result != truth::yes)
+            return;
+        if (!held)
+            held = batch_->hold(packet);
+        fill(slot, nullptr, held, {});
+    });
+}
+
+/// A datagram is complete: its fragments are frames of its connection.
+void engine::impl::fragments_of(subject& c, sight const& whole, timestamp now) {
+    auto const all = std::exchange(complete_, {});
+    if (!all)
+        return;
+    for (auto const& frame : all->frames) {
+        decode::headers h;
+        decoder_(*frame, h);
+        frame_of(c, {h, whole.orientation, whole.parsed, &*frame, frame}, now);
+    }
+}
+
+truth engine::impl::judge_frame(subject const& c, std::size_t slot, decode::headers const& h) {
+    auto const& s = registry_[slot];
+    ++s.to->statistics_.evaluated;
+    return (*s.judge)([&](std::size_t n) {
+        auto const& p = registry_.predicate_at(n);
+        if (p.phase != phase::frame)
+            return known(c, n);
+        auto& j = judged_[n];
+        if (j.stamp != stamp_)
+            j = {stamp_, detail::truth_of(detail::verdict(p.what, detail::look(p.what, h)))};
+        return j.result;
+    });
+}
+
+/// A frame of a connection, after what it told of that.
+void engine::impl::frame_of(subject& c, sight const& s, timestamp now) {
+    if (s.view == nullptr)
+        return fragments_of(c, s, now);
+    netring_asio::frame held = s.frame;
+    auto const hold = [&]() -> netring_asio::frame const& {
+        if (!held)
+            held = batch_->hold(*s.view);
+        return held;
+    };
+    auto const suits = [&](std::size_t slot) { return s.parsed || !registry_[slot].only_parsed; };
+    c.matched.for_each(registry_.of_level(level::packet), [&](std::size_t slot) {
+        if (suits(slot))
+            fill(slot, &c, hold(), s.orientation);
+    });
+    ++stamp_;
+    bool is_kept = false;
+    c.open.for_each(registry_.of_level(level::packet), [&](std::size_t slot) {
+        if (!c.open.test(slot) || !suits(slot))
+            return; // given up on the way
+        auto const result = registry_[slot].asks_frames ? judge_frame(c, slot, s.headers) : truth::unknown;
+        if (result == truth::no)
+            return;
+        if (result == truth::yes && c.pending[slot] == subject::none)
+            return fill(slot, &c, hold(), s.orientation);
+        if (!is_kept && !(is_kept = keep(c, hold(), s, now)))
+            return;
+        ++registry_[slot].to->statistics_.cached;
+        if (c.pending[slot] == subject::none)
+            c.pending[slot] = static_cast<std::uint32_t>(c.kept.size() - 1);
+    });
+}
+
+/// Keeps a frame within the bounds; false where it is not kept.
+bool engine::impl::keep(subject& c, netring_asio::frame f, sight const& s, timestamp now) {
+    auto const size = f->data.size();
+    auto const is_full = [&] {
+        return c.kept.size() >= options_.max_frames() || c.kept_bytes + size > options_.max_bytes();
+    };
+    auto const all_full = [&] {
+        return kept_frames_ >= options_.max_total_frames() || kept_bytes_ + size > options_.max_total_bytes();
+    };
+    if (is_full() || all_full()) {
+        if (options_.at_bound() == when_undecided::keep_first)
+            return false;
+        while (options_.at_bound() == when_undecided::keep_last && !c.kept.empty() && (is_full() || all_full())) {
+            auto const oldest = c.kept.front().frame->data.size();
+            c.kept.erase(c.kept.begin());
+            c.kept_bytes -= oldest;
+            kept_bytes_ -= oldest;
+            --kept_frames_;
+            for (auto& first : c.pending)
+                first = first == subject::none || first == 0 ? first : first - 1;
+        }
+        if (is_full() || all_full()) {
+            give_up(c);
+            return false;
+        }
+    }
+    if (c.kept.empty()) {
+        c.kept_since = now;
+        ages_.emplace_back(now, c.id);
+    }
+    c.kept.push_back({std::move(f), s.orientation, s.parsed});
+    c.kept_bytes += size;
+    kept_bytes_ += size;
+    ++kept_frames_;
+    return true;
+}
+
+/// The undecided connection counts as not matching.
+void engine::impl::give_up(subject& c) {
+    c.open.for_each(registry_.of_level(level::packet), [&](std::size_t slot) {
+        if (!registry_[slot].asks_frames || c.pending[slot] != subject::none) {
+            ++registry_[slot].to->statistics_.given_up;
+            refuse(c, slot);
+        }
+    });
+    tidy(c);
+}
+
+void engine::impl::give_up_old(timestamp now) {
+    while (!fragmented_.empty() && fragmented_.front().since + options_.max_age() <= now)
+        judge_fragments_alone(fragmented_.size() - 1);
+    if (auto const jumps = flows_.statistics().clock_jumps; jumps != std::exchange(clock_jumps_, jumps))
+        for (auto& [since, id] : ages_) { // what came just before the clock jumped is not old
+            if (auto* const c = subjects_.find(id); c != nullptr && c->kept_since == since)
+                c->kept_since = now;
+            since = now;
+        }
+    while (!ages_.empty() && ages_.front().first + options_.max_age() <= now) {
+        auto const [since, id] = ages_.front();
+        ages_.pop_front();
+        if (auto* const c = subjects_.find(id); c != nullptr && !c->kept.empty() && c->kept_since == since)
+            give_up(*c);
+    }
+}
+
+/// Delivers the kept frames that a subscription waits for: all, or those that can be judged.
+void engine::impl::release(subject& c, std::size_t slot, bool all) {
+    auto const first = std::exchange(c.pending[slot], subject::none);
+    if (first == subject::none)
+        return;
+    auto const& s = registry_[slot];
+    for (std::size_t i = first; i != c.kept.size(); ++i) {
+        auto const& k = c.kept[i];
+        if (s.only_parsed && !k.parsed)
+            continue;
+        auto result = truth::yes;
+        if (!all) {
+            decode::headers h;
+            decoder_(*k.frame, h);
+            ++stamp_;
+            result = judge_frame(c, slot, h);
+        }
+        if (result == truth::unknown) {
+            c.pending[slot] = static_cast<std::uint32_t>(i);
+            return;
+        }
+        if (result == truth::yes)
+            fill(slot, &c, k.frame, k.orientation);
+    }
+}
+
+void engine::impl::drop_kept(subject& c) {
+    kept_frames_ -= c.kept.size();
+    kept_bytes_ -= std::exchange(c.kept_bytes, 0);
+    c.kept.clear();
+    std::ranges::fill(c.pending, subject::none);
+}
+
+void engine::impl::fill(std::size_t slot, subject const* c, netring_asio::frame const& f,
+                        flow::orientation orientation) {
+    auto const& s = registry_[slot];
+    s.as_packets().push(c != nullptr ? subscription::packet{f, c->key, c->id, orientation} : subscription::packet{f});
+    touch(*s.to, s.to);
+}
+
+} // namespace netring_asio::subscription
