@@ -111,6 +111,7 @@ void engine::impl::subscribe(detail::subscriber s) {
                 c.note(number, detail::look_at_ends(p.what, from_a ? c.key.a : c.key.b, from_a ? c.key.b : c.key.a));
         }
         open(c, slot);
+        c.parsing = c.parsing || ((c.closed & detail::of_messages) == 0 && wants_messages(c));
         tidy(c);
     });
 }
@@ -199,8 +200,7 @@ engine::impl::subject* engine::impl::begin(observed const& of, decode::headers c
         return nullptr;
     subjects_.add(number);
     mark = (number + 1) * 2;
-    c.parsing = (c.closed & detail::of_messages) == 0 &&
-                (c.open.meets(registry_.asking_messages()) || c.matched.meets(registry_.only_parsed()));
+    c.parsing = (c.closed & detail::of_messages) == 0 && wants_messages(c);
     return &c;
 }
 
@@ -320,7 +320,7 @@ void engine::impl::refuse(subject& c, std::size_t slot) {
 void engine::impl::tidy(subject& c) {
     if (!c.kept.empty() && std::ranges::all_of(c.pending, [](auto first) { return first == subject::none; }))
         drop_kept(c);
-    if (c.parsing && !c.open.meets(registry_.asking_messages()) && !c.matched.meets(registry_.only_parsed())) {
+    if (c.parsing && !wants_messages(c)) {
         c.parsing = false;
         parsers_.forget(c.id);
     }

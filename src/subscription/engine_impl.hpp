@@ -75,6 +75,9 @@ private:
     void refuse(subject& c, std::size_t slot);
     void tidy(subject& c);
     void tell(subject& c, std::size_t slot);
+    bool wants_messages(subject const& c) const noexcept {
+        return c.open.meets(registry_.asking_messages()) || c.matched.meets(registry_.only_parsed());
+    }
     truth known(subject const& c, std::size_t number) const noexcept {
         auto const& p = registry_.predicate_at(number);
         return c.known(number, p.what, p.phase);

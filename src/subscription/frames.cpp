@@ -192,6 +192,11 @@ bool engine::impl::keep(subject& c, netring_asio::frame f, sight const& s, times
     }
     if (c.kept.empty()) {
         c.kept_since = now;
+        if (ages_.size() > 1024 + 2 * subjects_.size())
+            std::erase_if(ages_, [this](auto const& age) {
+                auto* const other = subjects_.find(age.second);
+                return other == nullptr || other->kept.empty() || other->kept_since != age.first;
+            });
         ages_.emplace_back(now, c.id);
     }
     c.kept.push_back({std::move(f), s.orientation, s.parsed});

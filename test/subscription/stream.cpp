@@ -182,6 +182,74 @@ BOOST_AUTO_TEST_CASE(what_waits_outlives_the_subscriptions) {
     BOOST_TEST(batch.size() == 8u);
 }
 
+// The same frames from memory, and captured with and without a filter in the kernel.
+BOOST_AUTO_TEST_CASE(live_and_pushed_down_the_deliveries_are_the_same, *lab::available()) {
+    talk(20);
+    for (unsigned i = 0; i != 20; ++i)
+        connection(50000 + i, 443).open().send(0, "x").close();
+    auto const needed = views.size();
+    for (unsigned i = 0; i != 20; ++i)
+        connection(30000 + i, 9999).open().send(0, "x").close(); // what nobody wants
+    auto const unneeded = views.size() - needed;
+    udp(true, 5000, 6000, "x");
+    udp(false, 5000, 6000, "y");
+    packet(test::craft{40}.ethernet(0x0806));
+    auto const wanted = {"tcp.port = 80 and http.host = 'a'", "tcp.port = 443 and not http", "udp.port = 6000",
+                         "tcp.port in {80, 443} and tcp.syn and conn.packets > 3"};
+    auto const deliver = [&](auto interest, auto feed) {
+        std::vector<std::vector<std::string>> result(wanted.size());
+        std::vector<std::shared_ptr<void>> all;
+        std::size_t place = 0;
+        for (auto const* text : wanted)
+            all.push_back(interest.subscribe(wants(text), [&result, at = place++](sub::packet const& p) {
+                auto const bytes = p.frame->data;
+                result[at].emplace_back(reinterpret_cast<char const*>(bytes.data()), bytes.size());
+            }));
+        interest.async_run([](nr::error_code) {});
+        feed(interest);
+        return result;
+    };
+    context.restart();
+    auto const expected = deliver(over_memory(), [&](auto&) { context.run(); });
+    lab::pair const net;
+    std::size_t passed[2] = {};
+    for (bool const pushed : {false, true}) {
+        context.restart();
+        nr::capture capture{context};
+        net.right.enter([&] { capture.open(roomy().ignore_outgoing(true)); });
+        auto const got = deliver(nr::subscriptions{std::move(capture)}, [&](auto& interest) {
+            if (pushed)
+                interest.push_down(true);
+            for (auto const& view : views) {
+                std::vector<std::uint8_t> bytes(view.data.size());
+                std::memcpy(bytes.data(), view.data.data(), bytes.size());
+                net.left.send(bytes);
+            }
+            auto const patience = std::chrono::steady_clock::now() + std::chrono::seconds{30};
+            std::size_t left = 1;
+            while (left != 0 && std::chrono::steady_clock::now() < patience) {
+                context.restart();
+                context.run_for(std::chrono::milliseconds{20});
+                auto const seen = interest.tracking();
+                left = seen.packets >= needed + (pushed ? 0 : unneeded) && seen.ended >= (pushed ? 40U : 60U) ? 0 : 1;
+            }
+            context.run_for(std::chrono::milliseconds{50});
+            passed[pushed ? 1 : 0] = interest.tracking().packets;
+            interest.close();
+            context.restart();
+            context.poll();
+        });
+        for (std::size_t i = 0; i != expected.size(); ++i)
+            BOOST_TEST((got[i] == expected[i]), *(wanted.begin() + static_cast<std::ptrdiff_t>(i))
+                                                    << (pushed ? ", pushed down: " : ": ") << got[i].size()
+                                                    << " instead of " << expected[i].size());
+    }
+    BOOST_TEST_MESSAGE("figure: " << expected.size() << " subscriptions deliver the same from memory, live, and live "
+                                  << "behind a filter in the kernel, which took " << passed[0] - passed[1] << " of "
+                                  << passed[0] << " frames away");
+    BOOST_TEST(passed[0] > passed[1]);
+}
+
 namespace {
 
 /// Runs over a live capture.
