@@ -204,6 +204,10 @@ subscriptions() {
         "the packets that were made" subscription.engine --run_test='*/frames*,not_*,fields*,cuts*,fragments*'
     NETRING_ASIO_MILLION=1 claim "nothing is kept of connections that can no longer match, over a million of them" \
         "counters of the engine" subscription.engine --run_test='*/nothing*,what_*'
+    claim "receives, functions, channels, a source held up; pushed down into the kernel the deliveries are the same" \
+        "the same packets from memory" subscription.stream
+    claim_script "an example writes each TLS connection to some names, from its SYN on, and logs the handshake" "tshark" \
+        python3 test/example/tls_frames.py build/dev/example/tls_frames "${NETRING_ASIO_TRACES:-../shared/traces}"
     claim "frames held for ever; all come back, released on another thread" "the ledger of the test" \
         subscription.engine --run_test='*/held*'
 }
