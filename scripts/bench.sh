@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# scripts/bench.sh [receive|transmit|xdp] [--check] [--rounds N] [bench.SUBJECT option...]
-# Builds the release, measures capture, injector, or xdp_socket, beside the hand-written minimum and other programs, prints a table
-# and writes build/bench/SUBJECT.json. --check makes missed aims an error; --rounds sets the rounds of each setting (5
-# and 10; 20 for a figure to be published). Wants root, two processors, and a machine that has nothing else to do.
+# scripts/bench.sh [receive|transmit|xdp|flow] [--check] [--rounds N] [--peers] [bench.SUBJECT option...]
+# Builds the release, measures capture, injector, xdp_socket or the flow engine beside the hand-written minimum and other
+# programs, prints a table and writes build/bench/SUBJECT.json. --check makes missed aims an error; --rounds sets the
+# rounds of each setting (5 and 10; 20 for a figure to be published), but not of flow; --peers measures, after flow,
+# flowscope, gopacket and libtins on the same packets, where cargo and go can fetch them. Wants root, two processors, and
+# a machine that has nothing else to do.
 # scripts/bench.sh session [--json]: what messages cost, each parser by itself and the whole way from packets.
 source "$(dirname "$0")/common.sh"
 
@@ -12,18 +14,19 @@ if [ "${1-}" = session ]; then
     build release --target bench.session >/dev/null
     exec build/release/bench/bench.session "${@:2}"
 fi
-subject=receive check=() options=()
+subject=receive check=() options=() peers=
 case ${1-} in
-receive | transmit | xdp)
+receive | transmit | xdp | flow)
     subject=$1
     shift
     ;;
 -* | "") ;;
-*) fail "There is no benchmark of \"$1\", only of: receive, transmit, xdp, session" ;;
+*) fail "There is no benchmark of \"$1\", only of: receive, transmit, xdp, flow, session" ;;
 esac
 while [ $# -gt 0 ]; do
     case $1 in
     --check) check=(--check) ;;
+    --peers) peers=yes ;;
     --rounds)
         [ "$subject" = receive ] && name=--paced-rounds || name=--rounds
         options+=("$name" "${2?"--rounds needs a number"}")
@@ -39,6 +42,33 @@ install_packages "${BUILD_PACKAGES[@]}" "${BENCH_PACKAGES[@]}"
 configure release
 build release --target "bench.$subject"
 mkdir -p build/bench
+
+measure_peers() {
+    local built=() to=$PWD/build/peers
+    mkdir -p "$to"
+    if command -v cargo >/dev/null; then
+        cargo build --quiet --release --locked --manifest-path bench/peers/flowscope/Cargo.toml --target-dir "$to/flowscope"
+        built+=("$to/flowscope/release/flowscope-peer")
+    else
+        say "There is no cargo, so flowscope is left out."
+    fi
+    if command -v go >/dev/null; then
+        (cd bench/peers/gopacket && go build -o "$to/gopacket-peer" .)
+        built+=("$to/gopacket-peer")
+    else
+        say "There is no go, so gopacket is left out."
+    fi
+    install_packages libtins-dev
+    c++ -std=c++20 -O3 bench/peers/libtins/main.cpp -ltins -o "$to/peer.libtins"
+    python3 bench/peers/compare.py "${check[@]}" "$to" build/release/bench/bench.flow "${built[@]}" "$to/peer.libtins"
+}
+
 say "Measuring; this takes some minutes."
+if [ "$subject" = flow ]; then
+    status=0
+    build/release/bench/bench.flow --json build/bench/flow.json "${check[@]}" "${options[@]}" || status=$?
+    [ -z "$peers" ] || measure_peers || status=$?
+    exit "$status"
+fi
 "build/release/bench/bench.$subject" "${options[@]}" |
     python3 bench/report.py --json "build/bench/$subject.json" "${check[@]}"

@@ -167,8 +167,19 @@ flow() {
         "the stream that was cut; malloc and its family, counted" flow.reassembler
     claim "overlaps by the policy as_linux are what Linux makes of them" "a socket of this kernel" flow.linux_overlap
     claim "copies on lo and behind mirrors are dropped, no retransmission is" "the kernel counts what lo sent" flow.dedup
-    claim "the result depends neither on batches nor on one wild stamp" "the same packets one by one" \
-        flow.tracker --run_test='cutting*,one_wild*,time_never*,every_packet*'
+    claim "connections go as Zeek's names and histories say; facts of handshakes; what was lost, late or repeated" \
+        "events expected one by one" \
+        flow.tracker --run_test='how_connections_go*,a_reset*,what_comes*,facts_of*,a_history*,counters_are*'
+    claim "keys of hosts, stations, networks, tunnels and of the user's own; state and timeouts of these" \
+        "events expected one by one" flow.tracker --run_test='keys_of*,state_of*,an_extractor*'
+    claim "a full table gives up what is worth least" "events expected one by one" \
+        flow.tracker --run_test='a_full_table*'
+    claim "neither cuts into batches nor growth, one wild stamp or a stepping clock change a result; a flood evicts no connection" \
+        "the same packets one by one, undisturbed" flow.properties
+    claim "every packet is counted once; time never goes back" "sums of what was tracked" \
+        flow.tracker --run_test='one_wild*,time_never*,every_packet*'
+    claim_script "tracking at 64 to 10 000 000 flows within the bounds to the hand-written minimum; 50 000 000 attempts evict no connection" \
+        "thread CPU time; the events" scripts/bench.sh flow --check
     claim "snapshots of the table while packets are tracked" "the packets that were tracked" flow.snapshot
     claim "conn.log, tab-separated and JSON" "Python reads both" export.conn_log
     claim "IPFIX over UDP and TCP" "nfcapd with nfdump; tshark" export.ipfix

@@ -1,9 +1,11 @@
-// What the flow engine costs, beside the least that it could cost. Prints a table, and one JSON object a line with
-// --json.
+// What the flow engine costs, beside the least that it could cost. Prints a table, and writes one JSON object a line
+// to the file of --json.
 
 #include "../floor/five_tuple_loop.hpp"
 #include "../measure.hpp"
 #include "workload.hpp"
+#include <netring_asio/flow/dedup.hpp>
+#include <netring_asio/flow/reassembler.hpp>
 #include <netring_asio/flow/tracker.hpp>
 
 #include <boost/program_options.hpp>
@@ -55,17 +57,20 @@ bench::nanoseconds time_of(std::function<void()> const& run) {
 
 class report {
 public:
-    explicit report(bool json)
-        : json_{json} {}
+    explicit report(std::string const& file) {
+        if (file.empty())
+            return;
+        json_.exceptions(std::ios::badbit | std::ios::failbit);
+        json_.open(file);
+    }
 
     void operator()(std::string const& what, std::size_t flows, double value, char const* unit) {
         figures_[{what, flows}] = value;
-        if (json_)
-            std::cout << R"({"measure":")" << what << R"(","flows":)" << flows << R"(,"value":)" << value
-                      << R"(,"unit":")" << unit << "\"}" << std::endl;
-        else
-            std::cout << std::left << std::setw(34) << what << std::right << std::setw(10) << flows << std::setw(10)
-                      << std::fixed << std::setprecision(value < 10 ? 2 : 1) << value << ' ' << unit << std::endl;
+        if (json_.is_open())
+            json_ << R"({"measure":")" << what << R"(","flows":)" << flows << R"(,"value":)" << value << R"(,"unit":")"
+                  << unit << "\"}" << std::endl;
+        std::cout << std::left << std::setw(34) << what << std::right << std::setw(10) << flows << std::setw(12)
+                  << std::fixed << std::setprecision(value < 10 ? 2 : 1) << value << ' ' << unit << std::endl;
     }
 
     /// Whether a measure is within its bound; a missing one is.
@@ -83,7 +88,7 @@ public:
     }
 
 private:
-    bool json_;
+    std::ofstream json_;
     std::map<std::pair<std::string, std::size_t>, double> figures_;
 };
 
@@ -218,6 +223,97 @@ void tracking(report& told, std::size_t flows) {
     told("expiry of a flow", flows, time.count() / static_cast<double>(left), "ns");
 }
 
+/// Writes a capture file of frames that are whole, for other programs, and tracks the very same frames: those that open
+/// the connections, and as many again that are measured.
+void same_frames(report& told, std::size_t flows, std::string const& name) {
+    constexpr std::size_t count = std::size_t{1} << 22;
+    bench::workload load{flows, bench::workload::whole_payload};
+    flow::tracker tracker{flow::five_tuple{}, room_for(flows).expected_flows(flows)};
+    consumer consume;
+    std::ofstream file{name, std::ios::binary};
+    auto const put = [&file](auto... words) {
+        std::array<std::uint32_t, sizeof...(words)> const all{static_cast<std::uint32_t>(words)...};
+        file.write(reinterpret_cast<char const*>(all.data()), sizeof all);
+    };
+    put(0xa1b23c4d, 0x00040002, 0, 0, bench::workload::stride, 1); // nanoseconds, version 2.4, Ethernet
+    auto const write = [&](std::size_t packets) {
+        for (std::size_t i = 0; i != packets; ++i) {
+            auto const view = load.view(i);
+            auto const time = view.time.time_since_epoch().count();
+            put(time / 1'000'000'000, time % 1'000'000'000, view.data.size(), view.wire_length);
+            file.write(reinterpret_cast<char const*>(view.data.data()), static_cast<std::streamsize>(view.data.size()));
+        }
+    };
+    auto const feed = [&] {
+        in_batches(load, 0, load.size(), [&](std::span<nr::packet_view const> views) {
+            tracker.track(views, consume.events);
+            consume.take();
+        });
+    };
+    load.open(0, flows);
+    write(load.size());
+    feed();
+    load.generate(count);
+    write(count);
+    if (!file.flush())
+        throw std::runtime_error{"cannot write " + name};
+    told("tracking whole frames", flows, time_of(feed).count() / static_cast<double>(count), "ns");
+}
+
+struct adder final : flow::byte_consumer {
+    void data(std::uint64_t, std::span<std::byte const> bytes) override { sum += bytes.size(); }
+    void gap(std::uint64_t, std::uint64_t length) override { missing += length; }
+    std::uint64_t sum = 0;
+    std::uint64_t missing = 0;
+};
+
+/// Segments of a stream: in order, or of each eight the first as the last.
+void reassembly(report& told) {
+    constexpr std::uint32_t length = 1448;
+    constexpr std::uint32_t count = 1 << 20;
+    std::vector<std::byte> const bytes(length);
+    for (bool const in_order : {true, false}) {
+        flow::reassembler stream;
+        adder sum;
+        stream.open(0, sum);
+        nr::timestamp const now{};
+        auto const time = time_of([&] {
+            for (std::uint32_t i = 0; i != count; ++i) {
+                auto const n = in_order ? i : (i & ~7U) | ((i + 1) & 7U);
+                stream.segment(1 + n * length, bytes, 0, now, sum);
+            }
+        });
+        if (sum.sum != std::uint64_t{count} * length || sum.missing != 0)
+            throw std::runtime_error{"bytes were lost"};
+        told(in_order ? "reassembly in order, segment" : "reassembly out of order, segment", 1, time.count() / count,
+             "ns");
+    }
+}
+
+/// Each packet at two points, at the second some packets later.
+void deduplication(report& told) {
+    constexpr std::size_t count = 1 << 19;
+    constexpr std::size_t behind = 20;
+    bench::workload load{10'000};
+    load.generate(count);
+    flow::dedup is_first;
+    std::size_t kept = 0;
+    auto const time = time_of([&] {
+        for (std::size_t i = 0; i != count + behind; ++i)
+            for (auto const point : {1, 2}) {
+                auto const at = point == 1 ? i : i - behind;
+                if (at >= count)
+                    continue;
+                auto view = load.view(at);
+                view.interface_index = point;
+                kept += is_first(view) ? 1 : 0;
+            }
+    });
+    if (kept != count)
+        throw std::runtime_error{"copies were not told from packets"};
+    told("dedup, packet", 10'000, time.count() / (2.0 * count), "ns");
+}
+
 /// Attempts to connect, each from and to somebody else, while a few connections go on slowly.
 void flood(report& told, std::uint64_t attempts, std::size_t established) {
     constexpr std::size_t table = 1'000'000;
@@ -307,8 +403,9 @@ int main(int argc, char** argv) {
         // clang-format off
         options.add_options()
             ("help", "print this and exit")
-            ("json", "one JSON object a line")
+            ("json", po::value<std::string>()->default_value(""), "write one JSON object a line to this file")
             ("check", "fail where an aim is missed")
+            ("frames", po::value<std::string>(), "write a capture file, and measure tracking of it instead")
             ("flows", po::value(&flows)->multitoken(), "table sizes to measure, 0 for none")
             ("attempts", po::value(&attempts)->default_value(attempts), "packets of the flood, 0 for none");
         // clang-format on
@@ -320,10 +417,16 @@ int main(int argc, char** argv) {
             return EXIT_SUCCESS;
         }
         bench::pin_to(bench::receiver_processor);
-        report told{values.count("json") != 0};
+        report told{values["json"].as<std::string>()};
+        if (values.count("frames") != 0) {
+            same_frames(told, flows.front(), values["frames"].as<std::string>());
+            return EXIT_SUCCESS;
+        }
         for (auto const count : flows)
             if (count != 0)
                 tracking(told, count);
+        reassembly(told);
+        deduplication(told);
         if (attempts != 0)
             flood(told, attempts, 10'000);
         if (values.count("check") != 0 && !aims_are_met(told, attempts))

@@ -99,8 +99,9 @@ void write_attempt(std::uint64_t n, std::byte* frame) noexcept {
     put16(frame + 34, 1024 + n % 50000);
 }
 
-workload::workload(std::size_t connections)
+workload::workload(std::size_t connections, std::uint16_t payload)
     : slots_(connections)
+    , payload_{payload}
     , time_{std::chrono::seconds{1'700'000'000}} {}
 
 std::uint64_t workload::random() noexcept { return scramble(state_++); }
@@ -135,10 +136,10 @@ void workload::add(std::size_t at) {
         // Two segments of the server to one acknowledgment of the client, and now and then a request.
         if (s.step % 3 != 0) {
             reply();
-            p.payload = 1200;
+            p.payload = payload_;
             s.server_next += p.payload;
         } else if (s.step % 12 == 0) {
-            p.payload = 300;
+            p.payload = payload_ / 4;
             s.client_next += p.payload;
         }
     }

@@ -15,7 +15,10 @@ namespace bench {
 /// one or the other, and the others carry data or acknowledge it, in both directions.
 class workload {
 public:
-    explicit workload(std::size_t connections);
+    /// Full segments carry `payload` bytes, requests a quarter of it.
+    explicit workload(std::size_t connections, std::uint16_t payload = 1200);
+
+    static constexpr std::uint16_t whole_payload = 48; ///< with which frames lie whole in memory
 
     static constexpr std::size_t stride = 128; ///< bytes a frame takes in memory; it was longer on the wire
 
@@ -41,6 +44,7 @@ private:
     std::uint64_t random() noexcept;
 
     std::vector<slot> slots_;
+    std::uint16_t payload_;
     std::vector<std::byte> frames_;
     std::vector<std::uint64_t> offsets_;
     std::vector<std::uint16_t> lengths_;
