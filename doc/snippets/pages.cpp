@@ -20,12 +20,14 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <array>
 #include <chrono>
 #include <iostream>
+#include <optional>
 #include <span>
 #include <string>
 #include <variant>
@@ -40,6 +42,7 @@ namespace snippets {
 std::size_t write_frame(std::span<std::byte> frame);
 void handle(nr::packet_view const& packet);
 void count(nr::packet_view const& packet);
+void publish(std::span<nr::flow::event const> flows);
 
 template <class... F>
 struct overloaded : F... {
@@ -96,6 +99,47 @@ void see_once(nr::packet_view const& packet) {
     nr::flow::dedup first_sight{nr::flow::dedup_options{}.window(10ms).ignore_hop_limit(true).ignore_mac(true)};
     if (first_sight(packet))
         count(packet);
+}
+
+struct by_server {
+    struct key_type {
+        nr::decode::ip_address address;
+        std::uint16_t port;
+        bool operator==(key_type const&) const = default;
+    };
+    static constexpr bool one_connection = false; // many share a key
+    struct state_type {
+        std::uint64_t syns = 0;
+    };
+
+    std::optional<nr::flow::extracted<key_type>> operator()(nr::decode::headers const& packet) const {
+        if (!packet.has_tcp)
+            return std::nullopt;
+        bool const to_server = packet.destination_port < packet.source_port;
+        return nr::flow::extracted<key_type>{to_server ? key_type{packet.destination, packet.destination_port}
+                                                       : key_type{packet.source, packet.source_port},
+                                             to_server ? nr::flow::orientation::a_to_b : nr::flow::orientation::b_to_a};
+    }
+    void update(state_type& state, nr::decode::headers const& packet, nr::flow::orientation) const {
+        state.syns += packet.tcp_flags & nr::decode::tcp_flag::syn ? 1 : 0;
+    }
+    std::optional<std::chrono::nanoseconds> idle_timeout(key_type const& key) const {
+        return key.port == 22 ? std::optional<std::chrono::nanoseconds>{1h} : std::nullopt;
+    }
+};
+static_assert(nr::flow::extractor<by_server>);
+
+net::awaitable<void> look(nr::flow_stream<nr::capture, nr::flow::five_tuple>& flows) {
+    for (auto const& e : flows.top(10, [](nr::flow::event const& e) { return e.stats.wire_bytes(); }))
+        std::cout << e << '\n';
+
+    nr::flow::snapshot_cursor cursor;
+    std::vector<nr::flow::event> part;
+    for (bool more = true; more; part.clear()) {
+        more = flows.snapshot(cursor, part, 4096);
+        publish(part);
+        co_await net::post(net::use_awaitable); // receive in between
+    }
 }
 
 net::awaitable<void> tell(net::any_io_executor executor, net::ip::address address, std::span<nr::flow::event> events) {
