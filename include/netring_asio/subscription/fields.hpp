@@ -11,8 +11,10 @@
 #include <utility>
 #include <vector>
 
-/// The fields for expressions written in C++, which the compiler checks:
-/// `fields::tcp_port.in({80, 443}) && !fields::tls_sni.matches("example")`.
+/// The fields for expressions written in C++, which the compiler checks.
+/// @code
+/// fields::tcp_port.in({80, 443}) && !fields::tls_sni.matches("example")
+/// @endcode
 namespace netring_asio::subscription::fields {
 
 namespace detail {
