@@ -43,6 +43,17 @@ def send(count, size=100, port=9000, address=THERE):
             one.sendto(b'x' * size, (address, port))
 
 
+def say_hello(name):
+    """The ClientHello of a real TLS library, on whatever port."""
+    to_them = ssl.MemoryBIO()
+    tls = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), to_them, server_hostname=name)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.do_handshake()
+    with socket.create_connection((THERE, 80)) as one:
+        one.sendall(to_them.read())
+        one.recv(10)
+
+
 def while_sending(name, *arguments, count=20, traffic=send):
     """Runs a program to its end with traffic from when its socket is there, and returns what it printed."""
     one = program(name, *arguments)
@@ -170,6 +181,18 @@ def rotate():
 
 
 @test
+def subscribe():
+    def ask(_):
+        say_hello('tls.shop.example')
+        say_hello('tls.other.example')
+    path = os.path.join(folder, 'wanted.pcapng')
+    expect(while_sending('subscribe', 'here', path, traffic=ask), r'^\d+ packets')
+    lines = subprocess.run(['tcpdump', '-nr', path], capture_output=True, check=True, text=True).stdout.splitlines()
+    ports = {re.search(rf'{re.escape(HERE)}\.(\d+)', line)[1] for line in lines}
+    assert len(ports) == 1 and 'Flags [S]' in lines[0] and len(lines) >= 6, lines
+
+
+@test
 def ebpf():
     one = program('ebpf')
     if one.line() != 'capturing':
@@ -257,13 +280,7 @@ def sessions():
         query = b'\x12\x34\1\0\0\1\0\0\0\0\0\0\3www\4shop\7example\0\0\1\0\1'
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
             one.sendto(query, (THERE, 53))
-        to_them = ssl.MemoryBIO()
-        tls = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), to_them, server_hostname='tls.shop.example')
-        with contextlib.suppress(ssl.SSLWantReadError):
-            tls.do_handshake()
-        with socket.create_connection((THERE, 80)) as one:
-            one.sendall(to_them.read())
-            one.recv(10)
+        say_hello('tls.shop.example')
     expect(while_sending('sessions', traffic=ask), '^asked: www.shop.example', r'^hello to tls.shop.example, t13d')
 
 
