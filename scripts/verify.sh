@@ -131,7 +131,7 @@ xdp() {
         "ping; iperf3; curl and the checksum of what it loaded" afxdp.bridge --run_test='*/a_gigabyte*'
     claim "the XDP bridge forwards each frame once, in order, in place; filters, changes, tags; link down and up; explain() names checksums and segmentation" \
         "plain packet sockets at both ends; the ledger; the peer's device" \
-        afxdp.bridge --run_test='*/frames_go*,a_filter*,a_side*,with_the*'
+        afxdp.bridge --run_test='*/frames_go*,a_filter*,a_side*,with_the*,tags*'
     claim "jumbo frames in several chunks, both ways" "a plain packet socket; each byte" \
         afxdp.socket --run_test='*/jumbo*'
     claim "interface down, up and removed; a queue opened a hundred times; nothing left of a killed process; busy is told" \
@@ -144,6 +144,8 @@ xdp() {
         afxdp.load --run_test='*/nothing_is*'
     NETRING_ASIO_ALL_VERDICTS=1 claim "the program of an expression gives libpcap's verdict" \
         "libpcap's interpreter; the kernel runs the program on the traces' frames" afxdp.program
+    claim "tags, hashes and times come from the driver where it has them; elsewhere opening is refused" \
+        "tags put into metadata at the sender" afxdp.socket --run_test='*/metadata*'
     claim "a latency budget saves wake-ups" "wake-ups counted" afxdp.socket --run_test='*/a_latency*'
     claim "flow_stream takes the socket; explain() names queues and filters" "its words" \
         afxdp.socket --run_test='*/a_flow*,a_queue*,the_rest*'

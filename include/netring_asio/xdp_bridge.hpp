@@ -14,7 +14,7 @@ namespace netring_asio {
 /// As `bridge`, but for this: it is opened as `xdp_bridge_options` say. XDP has no checksum state and no segmentation:
 /// where frames come from a local stack, as through veth, switch both off there, or see
 /// `xdp_options::finish_checksums`. Nothing is forwarded that a program does not see: a tag that the device takes out
-/// is lost. Frames pass to the host's stack while no run is pending.
+/// is lost without `xdp_options::metadata`. Frames pass to the host's stack while no run is pending.
 template <class Executor = boost::asio::any_io_executor>
 using basic_xdp_bridge = basic_bridge<Executor, detail::xdp_ends>;
 

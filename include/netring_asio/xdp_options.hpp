@@ -193,6 +193,14 @@ public:
         finish_checksums_ = value;
         return *this;
     }
+    /// Receives with each packet what the driver tells of it (kernel functions bpf_xdp_metadata_rx_*, Linux 6.3
+    /// and 6.8): the tag that the device took out in `packet_view::vlan`, `rx_hash`, and the device's `time` where it
+    /// has one. For `filter`, `rules` and `take_everything`, and in the driver only: `error::unsupported_option` where
+    /// it cannot.
+    xdp_options& metadata(bool value) noexcept {
+        metadata_ = value;
+        return *this;
+    }
     /// Receives frames for other hosts too, while the socket is open.
     xdp_options& promiscuous(bool value) noexcept {
         promiscuous_ = value;
@@ -239,6 +247,7 @@ public:
     std::uint16_t busy_poll_budget() const noexcept { return busy_poll_budget_; }
     std::chrono::microseconds latency_budget() const noexcept { return latency_budget_; }
     bool finish_checksums() const noexcept { return finish_checksums_; }
+    bool metadata() const noexcept { return metadata_; }
     bool promiscuous() const noexcept { return promiscuous_; }
     link_down_policy on_link_down() const noexcept { return on_link_down_; }
     std::string const& network_namespace() const noexcept { return network_namespace_; }
@@ -273,6 +282,7 @@ private:
     bool need_wakeup_ = true;
     bool multi_buffer_ = false;
     bool finish_checksums_ = false;
+    bool metadata_ = false;
     bool promiscuous_ = false;
 };
 

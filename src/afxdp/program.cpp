@@ -30,18 +30,29 @@ constexpr std::uint32_t most_queues = 1024;
 
 error_code from_errno(int code) { return {code, boost::system::system_category()}; }
 
-/// The kernel's function that tells a tag that the device took out (Linux 6.8); nothing where it has none.
-std::optional<std::int32_t> tag_function() {
-    static auto const id = []() -> std::int32_t {
-        auto* const types = btf__load_vmlinux_btf();
-        if (types == nullptr)
-            return -1;
-        auto const found = btf__find_by_name_kind(types, "bpf_xdp_metadata_rx_vlan_tag", BTF_KIND_FUNC);
-        btf__free(types);
+/// The kernel's functions that tell what the driver knows of a frame; nothing where it has none.
+struct metadata_functions {
+    std::optional<std::int32_t> time, hash; // Linux 6.3
+    std::optional<std::int32_t> tag;        // that the device took out; Linux 6.8
+
+    static metadata_functions const& of_this_kernel() {
+        static auto const found = [] {
+            metadata_functions result;
+            if (auto* const types = btf__load_vmlinux_btf(); types != nullptr) {
+                auto const find = [&](char const* name) {
+                    auto const id = btf__find_by_name_kind(types, name, BTF_KIND_FUNC);
+                    return id > 0 ? std::optional{id} : std::nullopt;
+                };
+                result.time = find("bpf_xdp_metadata_rx_timestamp");
+                result.hash = find("bpf_xdp_metadata_rx_hash");
+                result.tag = find("bpf_xdp_metadata_rx_vlan_tag");
+                btf__free(types);
+            }
+            return result;
+        }();
         return found;
-    }();
-    return id > 0 ? std::optional{id} : std::nullopt;
-}
+    }
+};
 
 struct object_deleter {
     void operator()(bpf_object* object) const noexcept { bpf_object__close(object); }
@@ -62,6 +73,8 @@ struct program::state {
     std::uint32_t id = 0;
     xdp_attach_mode mode = xdp_attach_mode::automatic;
     bool multi_buffer = false;
+    bool metadata = false;
+    bool bound = false; // the program is for this device only, and may ask its driver
     bool sees_tags = false;
 
     state() = default;
@@ -86,11 +99,15 @@ struct program::state {
         return !ec;
     }
 
-    /// Makes and loads a program; with `tags` for this device only.
-    unique_descriptor load(std::vector<filter> const& wanted, bool tags, error_code& ec) const {
+    /// Makes and loads a program; with `to_bind` for this device only.
+    unique_descriptor load(std::vector<filter> const& wanted, bool to_bind, error_code& ec) const {
+        auto const functions = to_bind ? metadata_functions::of_this_kernel() : metadata_functions{};
         detail::xdp_code const parts{.filters = wanted,
                                      .multi_buffer = multi_buffer,
-                                     .tag_function = tags ? tag_function() : std::nullopt,
+                                     .tag_function = functions.tag,
+                                     .metadata = metadata,
+                                     .time_function = functions.time,
+                                     .hash_function = functions.hash,
                                      .map = map.get(),
                                      .counters = counters.get()};
         auto const instructions = detail::make_xdp_program(parts, ec);
@@ -100,7 +117,7 @@ struct program::state {
         options.sz = sizeof options;
         options.expected_attach_type = BPF_XDP;
         options.prog_flags = multi_buffer ? BPF_F_XDP_HAS_FRAGS : 0;
-        if (tags) {
+        if (to_bind) {
             options.prog_flags |= BPF_F_XDP_DEV_BOUND_ONLY;
             options.prog_ifindex = static_cast<std::uint32_t>(interface_index);
         }
@@ -152,17 +169,23 @@ struct program::state {
     bool try_mode(xdp_attach_mode wanted, error_code& ec) {
         bool const driver = wanted == xdp_attach_mode::native;
         bool const needs_tags = std::any_of(filters.begin(), filters.end(), detail::looks_at_tags);
+        auto const& functions = metadata_functions::of_this_kernel();
         for (bool const tags : {true, false}) {
-            if (tags && (!driver || filters.empty() || !tag_function()))
+            if (tags && (!driver || !(metadata ? functions.time : filters.empty() ? std::nullopt : functions.tag)))
                 continue;
-            if (!tags && needs_tags) {
+            if (!tags && metadata) {
+                ec = error::unsupported_option;
+                return false;
+            }
+            if (needs_tags && !(tags && functions.tag)) {
                 ec = error::unsupported_filter;
                 return false;
             }
             auto loaded = load(filters, tags, ec);
             if (!ec && attach(loaded.get(), wanted, ec)) {
                 code = std::move(loaded);
-                sees_tags = tags;
+                bound = tags;
+                sees_tags = tags && functions.tag;
                 return true;
             }
             if (ec == error::program_attached || ec == error::missing_privilege)
@@ -188,7 +211,15 @@ void program::open(std::string const& interface, int interface_index, xdp_option
     s.interface = interface;
     s.interface_index = interface_index;
     s.multi_buffer = options.multi_buffer();
+    s.metadata = options.metadata();
     context = "XDP program";
+    bool const ours = options.chosen() == choice::filter || options.chosen() == choice::everything ||
+                      options.chosen() == choice::unsaid;
+    if (options.metadata() && !ours) {
+        context = "metadata: the program is not made here";
+        ec = error::conflicting_options;
+        return;
+    }
     switch (options.chosen()) {
     case choice::unsaid:
         context = "say what to redirect: filter, rules, take_everything or nothing";
@@ -274,13 +305,15 @@ void program::open(std::string const& interface, int interface_index, xdp_option
         if (wanted != xdp_attach_mode::generic && s.try_mode(xdp_attach_mode::native, ec))
             break;
         if (wanted == xdp_attach_mode::native) {
-            context = "attach_mode";
+            context = s.metadata ? "metadata" : "attach_mode";
             break;
         }
         if (wanted == xdp_attach_mode::generic || ec == error::unsupported_option || ec == error::unsupported_filter)
             s.try_mode(xdp_attach_mode::generic, ec);
         if (ec == error::unsupported_filter)
             context = "filter";
+        else if (ec == error::unsupported_option && s.metadata)
+            context = "metadata: the driver, or the kernel, does not tell them";
         break;
     }
     }
@@ -308,7 +341,7 @@ void program::set_filters(std::vector<filter> const& filters, error_code& ec) {
         ec = error::unsupported_filter;
         return;
     }
-    auto loaded = state_->load(filters, state_->sees_tags, ec);
+    auto loaded = state_->load(filters, state_->bound, ec);
     if (ec)
         return;
     if (bpf_link_update(state_->link.get(), loaded.get(), nullptr) != 0) {

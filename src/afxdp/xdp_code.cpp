@@ -1,6 +1,7 @@
 #include "xdp_code.hpp"
 
 #include "../detail/bpf.hpp"
+#include "rx_metadata.hpp"
 #include <netring_asio/detail/kernel_filter.hpp>
 
 #include <algorithm>
@@ -21,8 +22,11 @@ constexpr std::uint8_t context = 6, a = 7, x = 8, data = 9, frame = 10;
 // The stack, downwards from the frame pointer: scratch words, what loads by helper bring, the tag, a map key.
 constexpr int scratch_at = -64, loaded_at = -72, present_at = -80, tpid_at = -84, tci_at = -88, key_at = -92;
 
+// Where the metadata are put together, and filters are done.
+constexpr int metadata_at = -32;
+
 // Fields of xdp_md.
-constexpr int md_data = 0, md_data_end = 4, md_ingress = 12, md_queue = 16;
+constexpr int md_data = 0, md_data_end = 4, md_data_meta = 8, md_ingress = 12, md_queue = 16;
 
 // No buffer is longer, so that the verifier knows bounds.
 constexpr std::uint32_t longest_direct = 0x7f00;
@@ -294,6 +298,53 @@ void count(ebpf_assembler& out, int counters, int key) {
     out.place(missing);
 }
 
+/// Writes what the driver tells of the frame before it, if there is room.
+void put_metadata(ebpf_assembler& out, xdp_code const& code) {
+    constexpr auto at = [](std::size_t field) { return metadata_at + static_cast<int>(field); };
+    constexpr auto size = static_cast<int>(sizeof(rx_metadata));
+    auto const done = out.make_label();
+    out.set(1, 0);
+    for (int i = 0; i != size; i += 8)
+        out.store(BPF_DW, frame, metadata_at + i, 1);
+    out.set32(a, rx_metadata::mark);
+    auto const ask = [&](std::optional<std::int32_t> function, std::uint32_t bit, int first,
+                         std::optional<int> second) {
+        if (!function)
+            return;
+        auto const none = out.make_label();
+        out.move(1, context);
+        out.move(2, frame);
+        out.add(2, first);
+        if (second) {
+            out.move(3, frame);
+            out.add(3, *second);
+        }
+        out.call_kernel(*function);
+        out.branch(BPF_JMP | BPF_JNE | BPF_K, 0, 0, 0, none);
+        out.emit(BPF_ALU64 | BPF_OR | BPF_K, a, 0, 0, static_cast<std::int32_t>(bit));
+        out.place(none);
+    };
+    ask(code.time_function, rx_metadata::has_time, at(offsetof(rx_metadata, time)), {});
+    ask(code.hash_function, rx_metadata::has_hash, at(offsetof(rx_metadata, hash)),
+        at(offsetof(rx_metadata, hash_type)));
+    ask(code.tag_function, rx_metadata::has_tag, at(offsetof(rx_metadata, tpid)), at(offsetof(rx_metadata, tci)));
+    out.store(BPF_W, frame, at(offsetof(rx_metadata, what)), a);
+    out.move(1, context);
+    out.set(2, -size);
+    out.call(BPF_FUNC_xdp_adjust_meta);
+    out.branch(BPF_JMP | BPF_JNE | BPF_K, 0, 0, 0, done);
+    out.load(BPF_W, 2, context, md_data_meta);
+    out.load(BPF_W, 3, context, md_data);
+    out.move(4, 2);
+    out.add(4, size);
+    out.branch(BPF_JMP | BPF_JGT | BPF_X, 4, 3, 0, done);
+    for (int i = 0; i != size; i += 8) {
+        out.load(BPF_DW, 1, frame, metadata_at + i);
+        out.store(BPF_DW, 2, i, 1);
+    }
+    out.place(done);
+}
+
 } // namespace
 
 bool looks_at_tags(filter const& wanted) noexcept {
@@ -349,6 +400,8 @@ std::vector<bpf_insn> make_xdp_program(xdp_code const& code, error_code& ec) {
         out.exit();
     }
     out.place(accept);
+    if (code.metadata)
+        put_metadata(out, code);
     if (code.map >= 0) {
         auto const done = out.make_label();
         out.load(BPF_W, 2, context, md_queue);

@@ -17,6 +17,9 @@ struct xdp_code {
     bool multi_buffer = false;         ///< it looks beyond the first buffer of a frame
     /// The BTF id of bpf_xdp_metadata_rx_vlan_tag, by which it sees tags that the device took out.
     std::optional<std::int32_t> tag_function{};
+    /// Whether it writes `rx_metadata` before each frame, by the tag's function and these.
+    bool metadata = false;
+    std::optional<std::int32_t> time_function{}, hash_function{};
     int map = -1;      ///< the XSKMAP; without one the program returns XDP_TX for what it would redirect
     int counters = -1; ///< a per-CPU array: frames passed, and those of them for a queue that is not open
 };

@@ -1,6 +1,7 @@
 #include "xsk_core.hpp"
 
 #include "../detail/kernel_constants.hpp"
+#include "rx_metadata.hpp"
 #include <netring_asio/detail/offload.hpp>
 
 #include <algorithm>
@@ -37,7 +38,8 @@ xsk_core::xsk_core(umem_core& memory, std::string const& interface, int interfac
     , batch_size_{options.batch_size()}
     , transmits_{transmits}
     , multi_buffer_{options.multi_buffer()}
-    , finish_checksums_{options.finish_checksums()} {
+    , finish_checksums_{options.finish_checksums()}
+    , metadata_{options.metadata()} {
     ec = {};
     auto const valid = [](std::uint32_t size) { return std::has_single_bit(size) && size <= (1U << 30); };
     if (!valid(options.receive_ring()) || !valid(options.transmit_ring()) || options.batch_size() == 0 ||
@@ -218,11 +220,15 @@ bool xsk_core::receive(packet_batch& batch) {
             used = i + 1;
             continue;
         }
-        auto const* const data = memory.data(descriptor.addr);
+        auto* const data = memory.data(descriptor.addr);
         bool const more = (descriptor.options & XDP_PKT_CONTD) != 0;
         if (more || in_frame) [[unlikely]] {
-            if (!std::exchange(in_frame, true))
+            if (!std::exchange(in_frame, true)) {
                 frame_start = i;
+                view->time = time;
+                if (metadata_)
+                    take_metadata(data, *view);
+            }
             if (more)
                 continue; // its chunks are taken when the last is there
             in_frame = false;
@@ -239,8 +245,10 @@ bool xsk_core::receive(packet_batch& batch) {
             lent.chunks.push_back(index);
             view->data = {data, descriptor.len};
             view->wire_length = descriptor.len;
+            view->time = time;
+            if (metadata_)
+                take_metadata(data, *view);
         }
-        view->time = time;
         bytes += view->wire_length;
         ++view;
         used = i + 1;

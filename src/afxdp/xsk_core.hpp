@@ -108,6 +108,7 @@ private:
     bool const transmits_;
     bool const multi_buffer_;
     bool const finish_checksums_;
+    bool const metadata_;
     bool zero_copy_ = false;
 
     std::uint32_t sender_ = 0; // in a chunk's word

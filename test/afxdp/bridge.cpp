@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <functional>
 #include <lab/numbered.hpp>
+#include <lab/tagging.hpp>
 
 namespace {
 
@@ -120,6 +121,14 @@ BOOST_AUTO_TEST_CASE(a_filter_drops_and_changes_and_tags) {
     BOOST_TEST(bridge.statistics().left_to_right.forwarded == 300U);
     BOOST_TEST(hosts.there().counters().rx_bytes - before == 100U * (60 + 100 + 64));
     BOOST_TEST(bridge.object().socket(nr::bridge_side::right).statistics().in_place == 100U);
+}
+
+BOOST_AUTO_TEST_CASE(tags_beside_the_bytes_cross_with_metadata) {
+    between const hosts;
+    std::vector<lab::tag> const one{{0x8100, 3 << 13 | 5}};
+    lab::tagging const here{hosts.here(), one}, there{hosts.there(), one};
+    running bridge{hosts, {end("in0").metadata(true), end("out0").metadata(true)}};
+    BOOST_TEST(answered(hosts.here(), {}) == 20);
 }
 
 BOOST_AUTO_TEST_CASE(tcp) { tcp_in_all_ways(4'000'000, 1); }

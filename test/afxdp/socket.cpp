@@ -11,6 +11,7 @@
 #include <csignal>
 #include <lab/lab.hpp>
 #include <lab/patterned.hpp>
+#include <lab/tagging.hpp>
 #include <thread>
 
 #include <sys/wait.h>
@@ -226,6 +227,39 @@ BOOST_AUTO_TEST_CASE(the_rest_passes_to_the_stack_and_the_filter_changes_while_r
     BOOST_TEST(ec == nr::make_error_code(nr::error::bad_filter));
     batch.reset();
     check_balance(socket);
+}
+
+BOOST_AUTO_TEST_CASE(metadata_come_with_packets_where_the_driver_has_them) {
+    lab::pair const wire;
+    net::io_context context{1};
+    auto const udp = frames::ethernet(0x800, frames::ip4(17, frames::udp(1, 53)));
+    nr::packet_batch batch;
+    nr::error_code ec;
+    {
+        auto socket = open_at(wire.right, context, everything().metadata(true));
+        lab::tagging const tags{wire.left, {{0x8100, 3 << 13 | 7}}}; // in the metadata of what is sent
+        wire.left.send(udp);
+        BOOST_TEST_REQUIRE(socket.receive(batch, 1s, ec) == 1U);
+        auto const packet = *batch.begin();
+        BOOST_TEST((packet.vlan == nr::vlan_tag{0x8100, 3 << 13 | 7}));
+        BOOST_TEST(packet.rx_hash != 0U);
+        BOOST_TEST(packet.data.size() == udp.size());
+        BOOST_TEST((packet.clock == nr::clock_source::software)); // veth has no clock
+        BOOST_TEST((packet.time > nr::timestamp{}));
+        socket.set_filter("vlan 7 and udp");
+        wire.left.send(udp);
+        BOOST_TEST(socket.receive(batch, 1s, ec) == 1U);
+        batch.reset();
+        check_balance(socket);
+    }
+    BOOST_TEST(error_of(wire.right, everything().metadata(true).attach_mode(nr::xdp_attach_mode::generic)) ==
+               nr::make_error_code(nr::error::unsupported_option));
+    BOOST_TEST(error_of(wire.right, nr::xdp_options{"right"}.nothing().metadata(true)) ==
+               nr::make_error_code(nr::error::conflicting_options));
+    auto plain = open_at(wire.right, context, everything().metadata(true));
+    wire.left.send(udp);
+    BOOST_TEST(plain.receive(batch, 1s, ec) == 1U);
+    BOOST_TEST(!(*batch.begin()).vlan);
 }
 
 BOOST_AUTO_TEST_CASE(a_queue_that_is_not_open_passes_to_the_stack_and_explain_says_so) {
