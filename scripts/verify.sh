@@ -247,6 +247,10 @@ async() {
         shards.running --run_test='*/four*'
     claim "stopped in a flood every packet of the rings is delivered; limits, failures, processors" "the kernel's counters" \
         shards.running --run_test='*/stopped*,who*,a_failure*,what_cannot*,each*'
+    claim "the low-latency ring: each packet at once, once and in order; held, released, filtered, cut; a budget saves wake-ups" \
+        "sequence numbers; wake-ups counted" afpacket.slots
+    claim_script "every operation keeps the contract with every token: doc/conformance.md" \
+        "tracked executor, counting allocator, malloc and its family" scripts/conformance.sh
 }
 
 groups="foundation, transmit, xdp, flow, sessions, subscriptions, async, packages, documentation"

@@ -8,6 +8,7 @@ capture_options& capture_options::profile(capture_profile value) noexcept {
         block_size_ = size;
         block_count_ = count;
         block_timeout_ = timeout;
+        low_latency_ = false;
     };
     switch (value) {
     case capture_profile::balanced:
@@ -21,6 +22,10 @@ capture_options& capture_options::profile(capture_profile value) noexcept {
         break;
     case capture_profile::jumbo:
         set(4096 * kibibyte, 32, std::chrono::milliseconds{10});
+        break;
+    case capture_profile::low_latency:
+        set(64 * kibibyte, 128, std::chrono::milliseconds{0});
+        low_latency_ = true;
         break;
     }
     return *this;

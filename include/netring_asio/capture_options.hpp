@@ -19,6 +19,11 @@ enum class capture_profile : std::uint8_t {
     throughput, ///< 64 blocks of 1 MiB, 10 ms (64 MiB): fewest wake-ups per packet
     low_memory, ///< 16 blocks of 128 KiB, 10 ms (2 MiB)
     jumbo,      ///< 32 blocks of 4 MiB, 10 ms (128 MiB): frames of any offload size, BIG TCP included
+    /// 128 blocks of 64 KiB (8 MiB) cut into slots of one packet each (TPACKET_V2), which is there as soon as it is
+    /// stored: no block timeout. Costs a wake-up for each packet that comes alone, see `latency_budget`. A slot holds
+    /// the MTU; longer frames, as offloads make them, are truncated. Not for all interfaces at once, nor with
+    /// `rx_hash`.
+    low_latency,
 };
 
 /// Which clock stamps packets.
@@ -45,7 +50,7 @@ public:
         interface_index_ = value;
         return *this;
     }
-    /// Sets block size, count and timeout together.
+    /// Sets block size, count and timeout together, and whether the ring has slots in its blocks.
     capture_options& profile(capture_profile value) noexcept;
     /// Bytes in a block: a multiple of the page size. A packet longer than its block is truncated.
     capture_options& block_size(std::size_t value) noexcept {
@@ -69,7 +74,15 @@ public:
         block_timeout_ = value;
         return *this;
     }
-    /// Blocks that frames may pin at once; above it `hold` copies. By default half of the ring.
+    /// With the profile `low_latency`: how long packets may be collected while they keep coming, so that the receiver
+    /// is woken for many at once; none by default. A packet after a pause is received at once. Timers wake expensively
+    /// in virtual machines: below some 200 microseconds there is nothing to gain.
+    capture_options& latency_budget(std::chrono::microseconds value) noexcept {
+        latency_budget_ = value;
+        return *this;
+    }
+    /// Blocks, or batches of slots with `low_latency`, that frames may pin at once; above it `hold` copies. By default
+    /// half of the blocks.
     capture_options& pin_budget(std::size_t blocks) noexcept {
         pin_budget_ = blocks;
         return *this;
@@ -148,6 +161,8 @@ public:
         return minimum_block_count_.value_or(std::max<std::size_t>((block_count_ + 3) / 4, 2));
     }
     std::chrono::milliseconds block_timeout() const noexcept { return block_timeout_; }
+    bool low_latency() const noexcept { return low_latency_; }
+    std::chrono::microseconds latency_budget() const noexcept { return latency_budget_; }
     std::size_t pin_budget() const noexcept { return pin_budget_.value_or(block_count_ / 2); }
     std::string const& filter() const noexcept { return filter_expression_; }
     std::uint32_t snap_length() const noexcept { return snap_length_; }
@@ -178,10 +193,12 @@ private:
     std::size_t block_size_ = std::size_t{256} << 10;
     std::size_t block_count_ = 128;
     std::chrono::milliseconds block_timeout_{5};
+    std::chrono::microseconds latency_budget_{0};
     std::uint32_t snap_length_ = 262144;
     int interface_index_ = 0;
     timestamp_source timestamps_ = timestamp_source::software;
     link_down_policy on_link_down_ = link_down_policy::fail;
+    bool low_latency_ = false;
     bool promiscuous_ = false;
     bool all_multicast_ = false;
     bool ignore_outgoing_ = false;

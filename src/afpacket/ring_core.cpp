@@ -11,16 +11,9 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 
 namespace netring_asio::afpacket::detail {
-namespace {
-
-std::atomic_ref<std::uint32_t> status_of(tpacket_block_desc& block) noexcept {
-    return std::atomic_ref{block.hdr.bh1.block_status};
-}
-
-} // namespace
-
 frame ring_block::hold(packet_view const& packet) {
     if (pin_.add_reference())
         return {packet, packet_owner_ptr{&pin_, false}};
@@ -40,23 +33,26 @@ void ring_block::pin::recycle() noexcept {
 void ring_block::recycle() noexcept { core_->give_back(*this); }
 
 ring_core::ring_core(unique_descriptor socket, unique_descriptor link_events, ring_memory memory,
-                     std::size_t block_size, std::size_t block_count, std::size_t pin_budget, error_code& ec)
+                     ring_geometry const& geometry, std::size_t pin_budget, error_code& ec)
     : socket_{std::move(socket)}
     , link_events_{std::move(link_events)}
     , release_event_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)}
     , wait_handle_{::epoll_create1(EPOLL_CLOEXEC)}
     , memory_{std::move(memory)}
-    , block_size_{block_size}
-    , block_count_{block_count}
+    , geometry_{geometry}
+    , block_count_{memory_.size() / geometry.unit_size}
     , pin_budget_{pin_budget}
-    , blocks_{std::make_unique<ring_block[]>(block_count)} {
-    for (std::size_t i = 0; i != block_count; ++i) {
+    , blocks_{std::make_unique<ring_block[]>(block_count_)}
+    , views_(geometry.has_slots ? block_count_ : 0) {
+    if (geometry.latency_budget.count() != 0)
+        budget_timer_.reset(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+    for (std::size_t i = 0; i != block_count_; ++i) {
         blocks_[i].core_ = this;
         blocks_[i].index_ = i;
         blocks_[i].pin_.block = &blocks_[i];
     }
     // Edge-triggered, so that a held block or a link that is down does not make the descriptor readable for ever.
-    for (int const descriptor : {socket_.get(), release_event_.get(), link_events_.get()}) {
+    for (int const descriptor : {socket_.get(), release_event_.get(), link_events_.get(), budget_timer_.get()}) {
         epoll_event event{};
         event.events = EPOLLIN | EPOLLET; // EPOLLERR comes unasked
         event.data.fd = descriptor;
@@ -69,16 +65,21 @@ ring_core::ring_core(unique_descriptor socket, unique_descriptor link_events, ri
 
 ring_core::~ring_core() { assert(held_ == 0 && pinned_ == 0); }
 
-tpacket_block_desc const* ring_core::ready_block(std::size_t index) const noexcept {
-    if (blocks_[index].lent_.load())
-        return nullptr;
-    auto* const block = descriptor(index);
-    return (status_of(*block).load(std::memory_order_acquire) & TP_STATUS_USER) != 0 ? block : nullptr;
+std::atomic_ref<std::uint32_t> ring_core::status(std::size_t index) const noexcept {
+    auto* const at = unit(index);
+    return std::atomic_ref{geometry_.has_slots ? reinterpret_cast<tpacket2_hdr*>(at)->tp_status
+                                               : reinterpret_cast<tpacket_block_desc*>(at)->hdr.bh1.block_status};
 }
 
-ring_block& ring_core::lend(std::size_t index) noexcept {
+bool ring_core::ready(std::size_t index) const noexcept {
+    return !blocks_[index].lent_.load() && (status(index).load(std::memory_order_acquire) & TP_STATUS_USER) != 0;
+}
+
+ring_block& ring_core::lend(std::size_t index, std::size_t count) noexcept {
     auto& block = blocks_[index];
-    block.lent_.store(true, std::memory_order_relaxed);
+    block.count_ = count;
+    for (auto i = index; i != index + count; ++i)
+        blocks_[i].lent_.store(true, std::memory_order_relaxed);
     awaited_.store(none, std::memory_order_relaxed); // it came; its release is nothing that anybody waits for
     held_.fetch_add(1, std::memory_order_relaxed);
     intrusive_ptr_add_ref(this);
@@ -87,16 +88,36 @@ ring_block& ring_core::lend(std::size_t index) noexcept {
 
 void ring_core::give_back(ring_block& block) noexcept {
     boost::intrusive_ptr<ring_core> const lent_reference{this, false};
-    auto const index = block.index_;
-    status_of(*descriptor(index)).store(TP_STATUS_KERNEL, std::memory_order_release);
+    auto const first = block.index_;
+    auto const end = first + block.count_;
+    for (auto i = first; i != end; ++i)
+        status(i).store(TP_STATUS_KERNEL, std::memory_order_release);
     held_.fetch_sub(1);
-    block.lent_.store(false);
+    for (auto i = end; i != first; --i)
+        blocks_[i - 1].lent_.store(false);
     // Either this thread sees that the block is awaited, or the receiver, which looks again after saying so, that it is
     // back.
-    if (awaited_.load() == index) {
+    if (auto const awaited = awaited_.load(); awaited >= first && awaited < end) {
         std::uint64_t const one = 1;
         [[maybe_unused]] auto const written = ::write(release_event_.get(), &one, sizeof one);
     }
+}
+
+void ring_core::collect(bool lively) noexcept {
+    if (!budget_timer_)
+        return;
+    if (lively != std::exchange(collecting_, lively)) {
+        epoll_event event{};
+        event.events = (lively ? 0U : static_cast<std::uint32_t>(EPOLLIN)) | EPOLLET;
+        event.data.fd = socket_.get();
+        ::epoll_ctl(wait_handle_.get(), EPOLL_CTL_MOD, socket_.get(), &event);
+    }
+    if (!lively)
+        return;
+    itimerspec time{};
+    time.it_value.tv_sec = geometry_.latency_budget.count() / 1'000'000;
+    time.it_value.tv_nsec = geometry_.latency_budget.count() % 1'000'000 * 1000;
+    ::timerfd_settime(budget_timer_.get(), 0, &time, nullptr);
 }
 
 bool ring_core::pin_one_more() noexcept {
@@ -168,11 +189,16 @@ void ring_core::evacuate() noexcept {
     for (std::size_t i = 0; i != block_count_; ++i) {
         if (!blocks_[i].lent_.load())
             continue;
-        auto const& header = descriptor(i)->hdr.bh1;
+        auto const unit_size = geometry_.unit_size;
+        auto const at = i * unit_size;
+        if (geometry_.has_slots) {
+            std::memcpy(fresh.data() + at, memory_.data() + at, unit_size);
+            continue;
+        }
+        auto const& header = block(i)->hdr.bh1;
         auto const first = header.offset_to_first_pkt;
-        auto const offset = i * block_size_ + first;
-        if (first < header.blk_len && header.blk_len <= block_size_)
-            std::memcpy(fresh.data() + offset, memory_.data() + offset, header.blk_len - first);
+        if (first < header.blk_len && header.blk_len <= unit_size)
+            std::memcpy(fresh.data() + at + first, memory_.data() + at + first, header.blk_len - first);
     }
     if (::mremap(fresh.data(), size, size, MREMAP_MAYMOVE | MREMAP_FIXED, memory_.data()) != MAP_FAILED)
         fresh.release();

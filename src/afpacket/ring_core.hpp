@@ -12,6 +12,7 @@
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -27,7 +28,14 @@ using netring_asio::detail::unique_descriptor;
 
 class ring_core;
 
-/// One block of the ring, the owner of a batch over it.
+/// What a ring is made of.
+struct ring_geometry {
+    std::size_t unit_size; ///< of a block (TPACKET_V3), or a slot of one packet (TPACKET_V2)
+    bool has_slots;
+    std::chrono::microseconds latency_budget; ///< with slots: for how long packets are collected
+};
+
+/// One block of the ring, or some slots in a row, the owner of a batch over it.
 class ring_block final : public packet_owner {
 public:
     frame hold(packet_view const& packet) override;
@@ -52,6 +60,7 @@ private:
 
     ring_core* core_ = nullptr;
     std::size_t index_ = 0;
+    std::size_t count_ = 1;         // units of the ring
     std::atomic<bool> lent_{false}; // from the take until the kernel has it again
     pin pin_;
 };
@@ -60,22 +69,33 @@ private:
 class ring_core final : public boost::intrusive_ref_counter<ring_core, boost::thread_safe_counter>,
                         private netring_asio::detail::background_task {
 public:
-    ring_core(unique_descriptor socket, unique_descriptor link_events, ring_memory memory, std::size_t block_size,
-              std::size_t block_count, std::size_t pin_budget, error_code& ec);
+    ring_core(unique_descriptor socket, unique_descriptor link_events, ring_memory memory,
+              ring_geometry const& geometry, std::size_t pin_budget, error_code& ec);
     ~ring_core();
 
     int socket() const noexcept { return socket_.get(); }
     int link_events() const noexcept { return link_events_.get(); }
     int release_event() const noexcept { return release_event_.get(); }
     int wait_handle() const noexcept { return wait_handle_.get(); }
-    std::size_t block_size() const noexcept { return block_size_; }
+    /// Of blocks, or of slots.
+    std::size_t block_size() const noexcept { return geometry_.unit_size; }
     std::size_t block_count() const noexcept { return block_count_; }
 
-    tpacket_block_desc const* block(std::size_t index) const noexcept { return descriptor(index); }
-    /// The block if the kernel has closed it and nobody holds it.
-    tpacket_block_desc const* ready_block(std::size_t index) const noexcept;
-    /// Lends a block that is ready.
-    ring_block& lend(std::size_t index) noexcept;
+    bool has_slots() const noexcept { return geometry_.has_slots; }
+    int budget_timer() const noexcept { return budget_timer_.get(); }
+
+    tpacket_block_desc const* block(std::size_t index) const noexcept {
+        return reinterpret_cast<tpacket_block_desc const*>(unit(index));
+    }
+    std::byte const* slot(std::size_t index) const noexcept { return unit(index); }
+    /// Room for what the packet of a slot looks like, for who lends the slot.
+    packet_view& view(std::size_t slot) noexcept { return views_[slot]; }
+    /// Whether the kernel has closed the block, or filled the slot, and nobody holds it.
+    bool ready(std::size_t index) const noexcept;
+    /// Lends a block, or slots in a row, that are ready.
+    ring_block& lend(std::size_t index, std::size_t count = 1) noexcept;
+    /// With a latency budget: waits for the time to be over if packets keep coming, else for the next packet.
+    void collect(bool lively) noexcept;
     /// Has the release of this block, should it be lent, make `wait_handle` readable.
     void await_release(std::size_t index) noexcept { awaited_.store(index); }
 
@@ -102,19 +122,21 @@ private:
     void give_back(ring_block& block) noexcept;
     void run() noexcept override;
     void evacuate() noexcept;
-    tpacket_block_desc* descriptor(std::size_t index) const noexcept {
-        return reinterpret_cast<tpacket_block_desc*>(memory_.data() + index * block_size_);
-    }
+    std::byte* unit(std::size_t index) const noexcept { return memory_.data() + index * geometry_.unit_size; }
+    std::atomic_ref<std::uint32_t> status(std::size_t index) const noexcept;
 
     unique_descriptor socket_;
     unique_descriptor link_events_;
     unique_descriptor release_event_;
     unique_descriptor wait_handle_;
     ring_memory memory_;
-    std::size_t const block_size_;
+    ring_geometry const geometry_;
     std::size_t const block_count_;
     std::size_t const pin_budget_;
     std::unique_ptr<ring_block[]> blocks_;
+    std::vector<packet_view> views_; // one for each slot
+    unique_descriptor budget_timer_;
+    bool collecting_ = false;
 
     std::atomic<std::size_t> awaited_{none};
     std::atomic<std::size_t> held_{0};

@@ -7,6 +7,7 @@
 #include <netring_asio/detail/kernel_filter.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <climits>
 #include <cstring>
@@ -21,6 +22,10 @@
 #include <unistd.h>
 
 namespace netring_asio::afpacket {
+
+namespace {
+constexpr unsigned cooked_reserve = 32;
+}
 
 namespace detail {
 
@@ -89,6 +94,12 @@ bool ring_opener::validate(error_code& ec) {
         return fail(ec, error::invalid_option, "pin_budget");
     if (o.busy_poll() && (o.busy_poll()->count() < 0 || o.busy_poll()->count() > INT_MAX))
         return fail(ec, error::invalid_option, "busy_poll");
+    if (o.latency_budget().count() < 0 || o.latency_budget() > std::chrono::seconds{10})
+        return fail(ec, error::invalid_option, "latency_budget");
+    if (o.latency_budget().count() != 0 && !o.low_latency())
+        return fail(ec, error::conflicting_options, "latency_budget and blocks, whose block_timeout it would be");
+    if (o.low_latency() && (o.any_interface() || o.rx_hash()))
+        return fail(ec, error::conflicting_options, "low_latency and all interfaces or rx_hash");
     if (o.any_interface() && (o.promiscuous() || o.all_multicast()))
         return fail(ec, error::conflicting_options, "promiscuous mode and all interfaces");
     if (o.any_interface() && o.timestamps() == timestamp_source::hardware)
@@ -114,8 +125,11 @@ void ring_opener::open_in_namespace(error_code& ec) {
         !join_fanout(ec))
         return;
     ring_ = rx_ring{};
-    ring_.core_.reset(new detail::ring_core{std::move(socket_), std::move(link_events_), std::move(memory_),
-                                            options_.block_size(), options_.block_count(), options_.pin_budget(), ec});
+    detail::ring_geometry const geometry{.unit_size = slot_size_ != 0 ? slot_size_ : options_.block_size(),
+                                         .has_slots = slot_size_ != 0,
+                                         .latency_budget = options_.latency_budget()};
+    ring_.core_.reset(new detail::ring_core{std::move(socket_), std::move(link_events_), std::move(memory_), geometry,
+                                            options_.pin_budget(), ec});
     if (ec) {
         context_ = "epoll";
         return;
@@ -145,9 +159,9 @@ bool ring_opener::find_interface(error_code& ec) {
 
 bool ring_opener::set_socket_options(error_code& ec) {
     auto const& o = options_;
-    if (!set(SOL_PACKET, PACKET_VERSION, int{TPACKET_V3}, ec, "TPACKET_V3"))
+    if (!set(SOL_PACKET, PACKET_VERSION, int{o.low_latency() ? TPACKET_V2 : TPACKET_V3}, ec, "PACKET_VERSION"))
         return false;
-    if (cooked_ && !set(SOL_PACKET, PACKET_RESERVE, unsigned{32}, ec, "PACKET_RESERVE"))
+    if (cooked_ && !set(SOL_PACKET, PACKET_RESERVE, cooked_reserve, ec, "PACKET_RESERVE"))
         return false;
     if (o.offload_details()) {
         vnet_header_size_ = sizeof(netring_asio::detail::vnet_header);
@@ -176,16 +190,35 @@ bool ring_opener::set_socket_options(error_code& ec) {
     return true;
 }
 
+bool ring_opener::choose_slots(error_code& ec) {
+    auto const mtu = detail::query_mtu(socket_.get(), device_.index);
+    if (!mtu)
+        return fail(ec, error::no_such_interface, "'" + device_.name + "'");
+    // As the kernel lays a slot out: headers, the room before an Ethernet header, the packet and two tags.
+    auto const before = TPACKET_ALIGN(TPACKET2_HDRLEN + 16) + vnet_header_size_ + (cooked_ ? cooked_reserve : 0);
+    slot_size_ = std::bit_ceil(before + std::min<std::size_t>(*mtu + 8, options_.snap_length()));
+    if (slot_size_ > options_.block_size())
+        options_.block_size(slot_size_);
+    if (options_.block_size() % slot_size_ != 0 ||
+        options_.block_size() / slot_size_ > UINT_MAX / options_.block_count())
+        return fail(ec, error::invalid_ring_geometry,
+                    "block_size: not a multiple of its slots of " + std::to_string(slot_size_) + " bytes");
+    return true;
+}
+
 bool ring_opener::make_ring(error_code& ec) {
     auto const& o = options_;
+    if (o.low_latency() && !choose_slots(ec))
+        return false;
     auto const size = o.block_size();
     auto const minimum = options_.minimum_block_count();
     for (auto count = options_.block_count();; count = std::max(minimum, count - (count + 3) / 4)) {
         tpacket_req3 request{};
         request.tp_block_size = static_cast<unsigned>(size);
         request.tp_block_nr = static_cast<unsigned>(count);
-        request.tp_frame_size = request.tp_block_size; // V3 packs frames of any size; the kernel only checks the sum
-        request.tp_frame_nr = request.tp_block_nr;
+        // V3 packs frames of any size; the kernel only checks the sum.
+        request.tp_frame_size = slot_size_ != 0 ? static_cast<unsigned>(slot_size_) : request.tp_block_size;
+        request.tp_frame_nr = request.tp_block_nr * (request.tp_block_size / request.tp_frame_size);
         request.tp_retire_blk_tov = static_cast<unsigned>(options_.block_timeout().count());
         request.tp_feature_req_word = o.rx_hash() ? TP_FT_REQ_FILL_RXHASH : 0;
         if (map_ring(PACKET_RX_RING, request)) {

@@ -41,6 +41,7 @@ private:
     void open_in_namespace(error_code& ec);
     bool find_interface(error_code& ec);
     bool set_socket_options(error_code& ec);
+    bool choose_slots(error_code& ec);
     bool make_ring(error_code& ec);
     bool install_filter(error_code& ec);
     bool bind(error_code& ec);
@@ -52,6 +53,7 @@ private:
     netring_asio::detail::kernel_verdict verdict_;
     bool cooked_ = false;
     std::uint16_t vnet_header_size_ = 0;
+    std::size_t slot_size_ = 0;
     link_type link_ = link_type::ethernet;
     std::optional<std::uint16_t> fanout_id_;
 };

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -30,6 +31,9 @@ constexpr std::size_t statistics_interval = 256;
 // Blocks without an accepted packet that a take looks through before it lets others work.
 constexpr int rejected_blocks_budget = 16;
 
+// Packets of a batch from a ring with slots, so that a consumer that is behind gives some back now and then.
+constexpr std::size_t slots_of_a_batch = 32;
+
 /// The header of LINKTYPE_LINUX_SLL2, in network byte order.
 struct cooked_header {
     std::uint16_t protocol;
@@ -43,8 +47,8 @@ struct cooked_header {
 static_assert(sizeof(cooked_header) == cooked_header_size);
 
 /// Puts a cooked header before the packet, into the room that PACKET_RESERVE made for it.
-void cook(std::byte const* record, packet_view& packet) noexcept {
-    auto const& from = *reinterpret_cast<sockaddr_ll const*>(record + TPACKET_ALIGN(sizeof(tpacket3_hdr)));
+void cook(std::byte const* address, packet_view& packet) noexcept {
+    auto const& from = *reinterpret_cast<sockaddr_ll const*>(address);
     cooked_header header{from.sll_protocol,
                          0,
                          htonl(static_cast<std::uint32_t>(from.sll_ifindex)),
@@ -121,6 +125,7 @@ rx_ring& rx_ring::operator=(rx_ring&& other) noexcept {
     link_error_ = other.link_error_;
     verdict_ = other.verdict_;
     user_filter_ = other.user_filter_;
+    batches_ = other.batches_;
     cooked_ = other.cooked_;
     link_is_up_ = other.link_is_up_;
     removed_ = other.removed_;
@@ -175,20 +180,54 @@ take_result rx_ring::take(packet_batch& batch) {
         return take_result::empty;
     batch.reset();
     for (int budget = rejected_blocks_budget; budget != 0; --budget) {
-        if (core_->ready_block(cursor_) == nullptr)
+        if (!core_->ready(cursor_))
             return take_result::empty;
-        auto const index = cursor_;
-        cursor_ = cursor_ + 1 == core_->block_count() ? 0 : cursor_ + 1;
-        batch = make_batch(index);
+        batch = core_->has_slots() ? make_slot_batch() : make_batch(advance());
         if (++blocks_since_statistics_ == statistics_interval) {
             blocks_since_statistics_ = 0;
             core_->statistics();
         }
+        lively_ = true;
         if (!batch.empty())
             return take_result::taken;
         batch.reset();
     }
     return take_result::again;
+}
+
+std::size_t rx_ring::advance() noexcept {
+    auto const index = cursor_;
+    cursor_ = cursor_ + 1 == core_->block_count() ? 0 : cursor_ + 1;
+    return index;
+}
+
+packet_batch rx_ring::make_slot_batch() {
+    batch_info info{.sequence = batches_++};
+    auto const first = cursor_;
+    std::size_t count = 0, accepted = 0;
+    do {
+        auto const* const slot = core_->slot(advance());
+        ++count;
+        auto const judge = judge_block();
+        auto packet = records_.decode_slot(slot);
+        if (cooked_)
+            cook(slot + TPACKET_ALIGN(sizeof(tpacket2_hdr)), packet);
+        info.losing |= (reinterpret_cast<tpacket2_hdr const*>(slot)->tp_status & TP_STATUS_LOSING) != 0;
+        if (!accepts(judge, packet))
+            continue;
+        if (accepted == 0)
+            info.first_time = packet.time;
+        info.last_time = packet.time;
+        core_->view(first + accepted++) = packet;
+    } while (count != slots_of_a_batch && cursor_ != 0 && core_->ready(cursor_));
+    core_->count_filtered(count - accepted);
+    return {std::span{&core_->view(first), accepted}, packet_owner_ptr{&core_->lend(first, count)}, info};
+}
+
+bool rx_ring::accepts(user_filter judge, packet_view& packet) const {
+    bool const decided =
+        judge == user_filter::off || (judge == user_filter::where_undecided && verdict_.decides(packet));
+    return decided || filter_.apply(packet);
 }
 
 packet_batch rx_ring::make_batch(std::size_t index) {
@@ -218,10 +257,8 @@ packet_batch rx_ring::make_batch(std::size_t index) {
     for (auto left = header.num_pkts; left != 0 && records.contains(record); --left, record = records.next(record)) {
         auto packet = records.decode(record);
         if (cooked_)
-            cook(record, packet);
-        bool const decided =
-            judge == user_filter::off || (judge == user_filter::where_undecided && verdict_.decides(packet));
-        if (decided || filter_.apply(packet))
+            cook(record + TPACKET_ALIGN(sizeof(tpacket3_hdr)), packet);
+        if (accepts(judge, packet))
             block.accepted.push_back(packet);
         else
             ++rejected;
@@ -242,7 +279,7 @@ rx_ring::user_filter rx_ring::judge_block() noexcept {
         // No packet comes through the old filter any more. The last that did is in the block that the kernel is
         // filling.
         auto const count = core_->block_count();
-        for (auto index = cursor_; old_blocks_ < count && core_->ready_block(index) != nullptr; ++old_blocks_)
+        for (auto index = cursor_; old_blocks_ < count && core_->ready(index); ++old_blocks_)
             index = index + 1 == count ? 0 : index + 1;
         old_blocks_ += 2; // this one, and that which is being filled
     }
@@ -252,20 +289,25 @@ rx_ring::user_filter rx_ring::judge_block() noexcept {
 }
 
 void rx_ring::arm() noexcept {
-    if (open_)
-        core_->await_release(cursor_);
+    if (!open_)
+        return;
+    core_->collect(std::exchange(lively_, false));
+    core_->await_release(cursor_);
 }
 
 void rx_ring::acknowledge() noexcept {
     if (!open_)
         return;
-    std::array<epoll_event, 3> events;
+    std::array<epoll_event, 4> events;
     auto const count = ::epoll_wait(core_->wait_handle(), events.data(), static_cast<int>(events.size()), 0);
     bool look_at_link = false;
     bool was_down = false;
     for (int i = 0; i < count; ++i) {
         auto const& event = events[static_cast<std::size_t>(i)];
-        if (event.data.fd == core_->link_events()) {
+        if (event.data.fd == core_->budget_timer()) {
+            std::uint64_t expirations = 0;
+            [[maybe_unused]] auto const got = ::read(core_->budget_timer(), &expirations, sizeof expirations);
+        } else if (event.data.fd == core_->link_events()) {
             detail::drain_link_events(core_->link_events());
             look_at_link = true;
         } else if (event.data.fd == core_->socket() && (event.events & EPOLLERR) != 0) {

@@ -253,6 +253,7 @@ BOOST_AUTO_TEST_CASE(wrong_operations_are_found) {
         take<flaw::none>::patience = std::chrono::seconds{5};
     };
     expect(flaw::completes_inline, "handler, ready before", "inside the initiating");
+    expect(flaw::ignores_slot, "sender stopped", "was not stopped");
     expect(flaw::allocates, "callbacks", "heap allocations");
     expect(flaw::allocates, "coroutine loop", "heap allocations");
     expect(flaw::ignores_slot, "total cancellation at step 1", "not called");

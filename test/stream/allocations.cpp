@@ -1,19 +1,31 @@
 #include "decode/craft.hpp"
+#include <netring_asio/capture.hpp>
 #include <netring_asio/detail/complete_immediately.hpp>
 #include <netring_asio/flow_stream.hpp>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/test/unit_test.hpp>
 
 #include <chrono>
+#include <cstring>
 #include <lab/allocations.hpp>
+#include <lab/lab.hpp>
+#include <optional>
+#include <stop_token>
+#include <thread>
 #include <vector>
+
+#include <linux/if_packet.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace net = boost::asio;
 namespace nr = netring_asio;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -88,4 +100,98 @@ BOOST_AUTO_TEST_CASE(a_million_packets_that_start_and_end_flows_take_no_allocati
     BOOST_TEST_MESSAGE("figure: 1000000 packets, " << events_seen << " flow events, " << allocations << " allocations");
     BOOST_TEST(events_seen > 1'900'000U);
     BOOST_TEST(allocations == 0U);
+}
+
+namespace {
+
+/// Starts and evicts a flow with each packet that another thread sends, and counts the allocations of a million.
+class live_flows {
+public:
+    live_flows() {
+        nr::capture capture{context};
+        wire.right.enter([&] {
+            capture.open(nr::capture_options{"right"}.block_size(16 << 10).block_count(2048).block_timeout(1ms));
+        });
+        flows.emplace(std::move(capture), nr::flow::five_tuple{}, nr::flow::tracker_options{}.max_flows(256));
+        watchdog.async_wait([this](nr::error_code error) {
+            if (!error)
+                context.stop();
+        });
+    }
+
+    /// Whether the counting is over.
+    bool count() {
+        auto const packets = flows->statistics().packets;
+        if (packets < warm_up / 2) // so that blocks fill up
+            std::this_thread::sleep_for(5ms);
+        if (!counter && packets >= warm_up)
+            counter.emplace();
+        if (packets < warm_up + total)
+            return false;
+        allocations = counter->here();
+        context.stop();
+        return true;
+    }
+
+    std::uint64_t run() {
+        std::jthread const sender{[this](std::stop_token stop) {
+            auto const crafted = test::craft{26}.udp(1, 53).ipv4("10.0.0.9", "10.0.0.2", 17).ethernet(0x0800);
+            auto const view = crafted.view().data;
+            std::vector<std::uint8_t> frame(view.size());
+            std::memcpy(frame.data(), view.data(), view.size());
+            auto const socket = wire.left.enter([] { return ::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0); });
+            sockaddr_ll to{};
+            to.sll_family = AF_PACKET;
+            to.sll_ifindex = static_cast<int>(wire.left.index());
+            for (unsigned i = 0; !stop.stop_requested(); ++i) {
+                frame[29] = static_cast<std::uint8_t>(i);
+                frame[34] = static_cast<std::uint8_t>(i >> 16);
+                frame[35] = static_cast<std::uint8_t>(i >> 8);
+                ::sendto(socket, frame.data(), frame.size(), 0, reinterpret_cast<sockaddr const*>(&to), sizeof to);
+            }
+            ::close(socket);
+        }};
+        context.run();
+        BOOST_TEST_MESSAGE("figure: " << total << " packets of the interface, each of them a flow, " << allocations
+                                      << " allocations");
+        return allocations;
+    }
+
+    static constexpr std::uint64_t warm_up = 20'000, total = 60'000;
+
+    lab::pair wire;
+    net::io_context context{1};
+    net::steady_timer watchdog{context, 60s};
+    std::optional<nr::flow_stream<nr::capture>> flows;
+    nr::flow::event_batch events;
+    std::optional<lab::allocation_counter> counter;
+    std::uint64_t allocations = 1;
+};
+
+} // namespace
+
+BOOST_AUTO_TEST_CASE(from_the_interface_to_a_callback_nothing_is_allocated, *lab::available()) {
+    live_flows live;
+    struct loop {
+        live_flows& in;
+        void operator()(nr::error_code error, std::size_t) const {
+            if (!error && !in.count())
+                in.flows->async_receive(in.events, *this);
+        }
+    };
+    live.flows->async_receive(live.events, loop{live});
+    BOOST_TEST(live.run() == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(nor_to_a_coroutine, *lab::available()) {
+    live_flows live;
+    net::co_spawn(
+        live.context,
+        [&]() -> net::awaitable<void> {
+            do
+                co_await live.flows->async_receive(live.events, net::use_awaitable);
+            while (!live.count());
+        },
+        net::detached);
+    BOOST_TEST(live.run() == 0U);
 }

@@ -24,7 +24,8 @@ class ring_core;
 
 using netring_asio::take_result;
 
-/// A TPACKET_V3 receive ring (packet(7), Documentation/networking/packet_mmap.rst), without Asio.
+/// A TPACKET_V3 receive ring (packet(7), Documentation/networking/packet_mmap.rst), or with low latency a TPACKET_V2
+/// one, without Asio.
 ///
 /// @par Thread safety
 /// Distinct objects: safe. Shared objects: unsafe, except `statistics()`, which is safe on any thread while the object
@@ -108,7 +109,10 @@ private:
 
     enum class user_filter : std::uint8_t { off, where_undecided, until_old_blocks_are_gone };
 
+    std::size_t advance() noexcept;
     packet_batch make_batch(std::size_t index);
+    packet_batch make_slot_batch();
+    bool accepts(user_filter judge, packet_view& packet) const;
     user_filter settled_user_filter() const noexcept;
     user_filter judge_block() noexcept;
     void follow_link(bool was_down) noexcept;
@@ -122,6 +126,7 @@ private:
     std::size_t cursor_ = 0;
     std::size_t blocks_since_statistics_ = 0;
     std::size_t old_blocks_ = 0;
+    std::uint64_t batches_ = 0;
     std::uint32_t filter_swaps_ = 0;
     std::optional<std::uint16_t> fanout_id_;
     error_code link_error_;
@@ -132,6 +137,7 @@ private:
     bool link_is_up_ = true;
     bool removed_ = false;
     bool paused_ = false;
+    bool lively_ = false; // packets came since it was last waited for
 };
 
 } // namespace netring_asio::afpacket

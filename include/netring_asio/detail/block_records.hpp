@@ -27,7 +27,8 @@ struct vnet_header {
 };
 static_assert(sizeof(vnet_header) == 10);
 
-/// What the records of a TPACKET_V3 block have in common (Documentation/networking/packet_mmap.rst).
+/// What the records of a TPACKET_V3 block, or the slots of a TPACKET_V2 ring, have in common
+/// (Documentation/networking/packet_mmap.rst).
 struct block_records {
     std::byte const* end = nullptr; // one past the block
     std::uint16_t vnet_header_size = 0;
@@ -46,7 +47,26 @@ struct block_records {
 
     packet_view decode(std::byte const* record) const noexcept {
         auto const& header = *reinterpret_cast<tpacket3_hdr const*>(record);
-        auto const& address = *reinterpret_cast<sockaddr_ll const*>(record + TPACKET_ALIGN(sizeof(tpacket3_hdr)));
+        auto view = describe(record, header, header.hv1.tp_vlan_tci, header.hv1.tp_vlan_tpid);
+        view.rx_hash = header.hv1.tp_rxhash;
+        return view;
+    }
+
+    /// The same for a slot of a TPACKET_V2 ring, which has no hash.
+    packet_view decode_slot(std::byte const* slot) const noexcept {
+        auto const& header = *reinterpret_cast<tpacket2_hdr const*>(slot);
+        return describe(slot, header, header.tp_vlan_tci, header.tp_vlan_tpid);
+    }
+
+    static std::byte const* next(std::byte const* record) noexcept {
+        return record + reinterpret_cast<tpacket3_hdr const*>(record)->tp_next_offset;
+    }
+
+private:
+    template <class Header>
+    packet_view describe(std::byte const* record, Header const& header, std::uint32_t vlan_tci,
+                         std::uint16_t vlan_tpid) const noexcept {
+        auto const& address = *reinterpret_cast<sockaddr_ll const*>(record + TPACKET_ALIGN(sizeof(Header)));
         auto const status = header.tp_status;
         packet_view view;
         view.data = {record + header.tp_mac, header.tp_snaplen};
@@ -62,9 +82,8 @@ struct block_records {
         else if ((status & TP_STATUS_CSUM_VALID) != 0)
             view.checksum = checksum_state::valid;
         if ((status & TP_STATUS_VLAN_VALID) != 0)
-            view.vlan = {(status & TP_STATUS_VLAN_TPID_VALID) != 0 ? header.hv1.tp_vlan_tpid : std::uint16_t{0x8100},
-                         static_cast<std::uint16_t>(header.hv1.tp_vlan_tci)};
-        view.rx_hash = header.hv1.tp_rxhash;
+            view.vlan = {(status & TP_STATUS_VLAN_TPID_VALID) != 0 ? vlan_tpid : std::uint16_t{0x8100},
+                         static_cast<std::uint16_t>(vlan_tci)};
         view.interface_index = address.sll_ifindex;
         if (vnet_header_size != 0)
             decode_offload(record + header.tp_mac - vnet_header_size, view);
@@ -75,11 +94,6 @@ struct block_records {
         return view;
     }
 
-    static std::byte const* next(std::byte const* record) noexcept {
-        return record + reinterpret_cast<tpacket3_hdr const*>(record)->tp_next_offset;
-    }
-
-private:
     static void decode_offload(std::byte const* at, packet_view& view) noexcept {
         vnet_header vnet;
         std::memcpy(&vnet, at, sizeof vnet);
