@@ -62,14 +62,22 @@ net::awaitable<void> observer::watch() {
         if (error)
             throw nr::system_error{error, interface()};
         tracker_.pass(passed());
-        tracker_.track(batch, messages_);
-        for (nr::packet_view const& packet : batch) {
-            now_.bytes += packet.wire_length;
-            history_.add(packet);
-        }
-        now_.packets += count;
-        learn();
+        if (choice_)
+            take((*choice_)(batch));
+        else
+            take(batch);
     }
+}
+
+template <class Packets>
+void observer::take(Packets const& packets) {
+    tracker_.track(packets, messages_);
+    for (nr::packet_view const& packet : packets) {
+        ++now_.packets;
+        now_.bytes += packet.wire_length;
+        history_.add(packet);
+    }
+    learn();
 }
 
 std::chrono::nanoseconds observer::passed() {
@@ -104,7 +112,14 @@ void observer::learn(tracker::event_type const& event) {
 }
 
 void observer::set_filter(std::string const& expression) {
-    capture_.set_filter(expression);
+    try {
+        capture_.set_filter(expression);
+        choice_.reset();
+    } catch (nr::system_error const& e) {
+        if (e.code() != nr::error::bad_filter)
+            throw;
+        set_choice(expression, e.what());
+    }
     filter_ = expression;
     tracker_ = make_tracker();
     now_ = told_ = {};
@@ -115,6 +130,18 @@ void observer::set_filter(std::string const& expression) {
     ended_.clear();
     past_ = {};
     names_.forget_flows();
+}
+
+void observer::set_choice(std::string const& expression, std::string const& not_a_filter) {
+    nr::error_code error;
+    nr::subscription::problem found;
+    auto wanted = nr::subscription::expression::parse(expression, error, &found);
+    if (error)
+        throw nr::system_error{error, not_a_filter + "; nor for subscriptions: " + found.message + ", at character " +
+                                          std::to_string(found.position)};
+    packet_choice choice{std::move(wanted)};
+    capture_.set_filter(choice.needed());
+    choice_ = std::move(choice);
 }
 
 void observer::count_second(nr::capture_statistics const& statistics) {
@@ -178,6 +205,8 @@ json::object observer::describe(nr::flow::event const& flow) {
 
 void observer::tick() {
     auto const elapsed = passed();
+    if (choice_)
+        take((*choice_)(elapsed));
     tracker_.pass(elapsed);
     if (auto const now = tracker_.now()) {
         tracker_.advance(*now + elapsed, messages_);

@@ -2,6 +2,7 @@
 
 #include "bounded_map.hpp"
 #include "name_book.hpp"
+#include "packet_choice.hpp"
 #include "packet_history.hpp"
 #include "talkers.hpp"
 #include <netring_asio/capture.hpp>
@@ -18,6 +19,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -40,8 +42,9 @@ public:
     /// How things stand.
     boost::json::value state();
 
-    /// Captures what a tcpdump expression says from here on, and begins to count anew.
-    /// @throws nr::system_error that quotes a bad expression and says what is wrong with it; nothing changes then
+    /// Shows what an expression says from here on, and begins to count anew: one of tcpdump's, or one that a
+    /// subscription would have.
+    /// @throws nr::system_error that says what is wrong with it where it is neither; nothing changes then
     void set_filter(std::string const& expression);
 
     /// Writes those packets of the given flows that are still remembered to a capture file, of which this is the
@@ -72,6 +75,9 @@ private:
     static tracker make_tracker();
 
     std::chrono::nanoseconds passed();
+    void set_choice(std::string const& expression, std::string const& not_a_filter);
+    template <class Packets>
+    void take(Packets const& packets);
     void learn();
     void learn(tracker::event_type const& event);
     void count_second(nr::capture_statistics const& statistics);
@@ -82,6 +88,7 @@ private:
     nr::capture capture_;
     tracker tracker_ = make_tracker();
     tracker::event_list messages_;
+    std::optional<packet_choice> choice_;
     packet_history history_;
     name_book names_;
     steady_clock::time_point last_look_ = steady_clock::now();

@@ -237,6 +237,19 @@ def check_filter(page):
     assert [(r['to'], r['packets']) for r in page.rows()] == [(f'{THERE}:9000', 10)], page.rows()
 
 
+def check_subscription(page):
+    """An expression over messages: of the connections that it holds of, every packet from the first one on."""
+    page.set_filter("tls.sni contains 'shop'")
+    page.wait('document.getElementById("wrong").hidden && shown.filter.startsWith("tls.sni")')
+    ask_for_name('www.shop.example')
+    say_hello('tls.shop.example')
+    say_hello('tls.other.example')
+    fetch()
+    page.wait('shown.flows.some(flow => flow.state === "SF")')
+    row, = page.rows()
+    assert row['server'] == 'tls.shop.example' and row['history'].startswith('ShA'), row
+
+
 def check_gate(program, address):
     assert get(address, '/')[0] == 200
     assert get(address, '/', Host='view.example')[0] == 403
@@ -298,6 +311,7 @@ def main():
             assert page.evaluate('document.documentElement.scrollWidth <= innerWidth'), 'wider than a phone'
             check_gate(options.program, address)
             check_filter(page)
+            check_subscription(page)
             check_many_flows(page, 10_000)
             if options.load:
                 check_many_flows(page, int(options.load * 10_000), 10_000)
