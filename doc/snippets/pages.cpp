@@ -41,6 +41,7 @@ namespace snippets {
 
 std::size_t write_frame(std::span<std::byte> frame);
 void handle(nr::packet_view const& packet);
+void handle(nr::packet_batch const& batch);
 void count(nr::packet_view const& packet);
 void publish(std::span<nr::flow::event const> flows);
 
@@ -84,6 +85,14 @@ void share(net::io_context& context) {
     nr::capture first{context, nr::capture_options{"eth0"}.fanout(nr::fanout_options{nr::fanout_mode::hash})};
     nr::capture second{
         context, nr::capture_options{"eth0"}.fanout(nr::fanout_options{nr::fanout_mode::hash}.id(*first.fanout_id()))};
+}
+
+void look_again_and_again(net::io_context& context, nr::capture& capture, nr::packet_batch& batch) {
+    while (!context.stopped()) {
+        for (int budget = 8; budget != 0 && capture.try_receive(batch); --budget)
+            handle(batch);
+        context.poll(); // timers and everything else
+    }
 }
 
 // ---- flows.md
