@@ -4,8 +4,6 @@ namespace netring_asio::subscription {
 
 namespace session_ns = netring_asio::session;
 using detail::level;
-using detail::phase;
-using detail::truth;
 
 engine::impl::impl(engine_options const& options)
     : options_{options}

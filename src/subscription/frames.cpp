@@ -5,7 +5,6 @@
 namespace netring_asio::subscription {
 
 using detail::level;
-using detail::phase;
 using detail::truth;
 
 /// The packet that these are the headers of; those before it, which no flow has, are looked at on the way. Nothing for

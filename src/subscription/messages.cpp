@@ -10,7 +10,6 @@ namespace dns = netring_asio::session::dns;
 namespace quic = netring_asio::session::quic;
 using detail::level;
 using detail::phase;
-using detail::truth;
 
 namespace {
 

@@ -1,7 +1,8 @@
 #include "values.hpp"
 
 #include <charconv>
-#include <limits>
+#include <cmath>
+#include <memory>
 #include <optional>
 
 #include <arpa/inet.h>
@@ -16,8 +17,8 @@ std::optional<std::uint64_t> number(std::string_view word) {
         word.remove_prefix(2);
     }
     std::uint64_t result = 0;
-    auto const* const end = word.data() + word.size();
-    auto const [at, failed] = std::from_chars(word.data(), end, result, base);
+    auto const* const end = std::to_address(word.end());
+    auto const [at, failed] = std::from_chars(std::to_address(word.begin()), end, result, base);
     return failed == std::errc{} && at == end && !word.empty() ? std::optional{result} : std::nullopt;
 }
 
@@ -29,15 +30,15 @@ std::optional<std::uint64_t> duration(std::string_view word) {
         double nanoseconds;
     };
     double count = 0;
-    auto const* const end = word.data() + word.size();
-    auto const [at, failed] = std::from_chars(word.data(), end, count);
+    auto const* const end = std::to_address(word.end());
+    auto const [at, failed] = std::from_chars(std::to_address(word.begin()), end, count);
     if (failed != std::errc{} || count < 0)
         return std::nullopt;
     std::string_view const rest{at, static_cast<std::size_t>(end - at)};
     for (auto const& [name, scale] :
          {unit{"us", 1e3}, unit{"ms", 1e6}, unit{"s", 1e9}, unit{"min", 60e9}, unit{"h", 3600e9}})
         if (rest == name && count * scale < 9e18)
-            return static_cast<std::uint64_t>(count * scale + 0.5);
+            return static_cast<std::uint64_t>(std::llround(count * scale));
     return std::nullopt;
 }
 

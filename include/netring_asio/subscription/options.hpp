@@ -25,9 +25,6 @@ class subscription_options {
 public:
     using item_type = Item;
 
-    explicit subscription_options(subscription::expression wanted = {})
-        : wanted_{std::move(wanted)} {}
-
     /// Items that wait for the consumer. Default 4096.
     Derived& max_waiting(std::size_t value) noexcept { return max_waiting_ = value, derived(); }
     /// What happens to more of them. With `pause` the bound is exceeded by what one batch of packets leads to.
@@ -39,6 +36,9 @@ public:
     overflow when_full() const noexcept { return when_full_; }
 
 private:
+    friend Derived;
+    explicit subscription_options(subscription::expression wanted)
+        : wanted_{std::move(wanted)} {}
     Derived& derived() noexcept { return static_cast<Derived&>(*this); }
 
     subscription::expression wanted_;
@@ -52,7 +52,8 @@ private:
 /// not decided yet are kept, from its first one on, and delivered when it is; see `engine_options` for the bounds.
 class packets : public subscription_options<packets, packet> {
 public:
-    using subscription_options::subscription_options;
+    explicit packets(subscription::expression wanted = {})
+        : subscription_options{std::move(wanted)} {}
 
     /// Leaves out frames without payload, and, once the connection is decided by its messages, all that follow: what
     /// was parsed to decide. Default: off.
@@ -66,7 +67,8 @@ private:
 /// Connections. A field of packets or messages has all values that it took in the connection.
 class connections : public subscription_options<connections, connection> {
 public:
-    using subscription_options::subscription_options;
+    explicit connections(subscription::expression wanted = {})
+        : subscription_options{std::move(wanted)} {}
 
     /// Tells a connection as soon as the expression holds, and not when the connection has ended, the default.
     connections& at_match(bool value) noexcept { return at_match_ = value, *this; }
@@ -82,7 +84,8 @@ private:
 /// when the message is complete: a message for which they leave the expression open is not delivered.
 class sessions : public subscription_options<sessions, session> {
 public:
-    using subscription_options::subscription_options;
+    explicit sessions(subscription::expression wanted = {})
+        : subscription_options{std::move(wanted)} {}
 };
 
 /// What happens to the frames kept of an undecided connection when there is no room for more.

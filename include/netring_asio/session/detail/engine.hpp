@@ -173,7 +173,7 @@ private:
             if constexpr (std::is_same_v<Message, message_type>)
                 what.template emplace<1>(std::move(message));
             else if constexpr (is_variant<Message>)
-                std::visit([&]<class M>(M&& m) { what.template emplace<1>(std::in_place_type<M>, std::move(m)); },
+                std::visit([&]<class M>(M&& m) { what.template emplace<1>(std::in_place_type<M>, std::forward<M>(m)); },
                            std::move(message));
             else
                 what.template emplace<1>(std::in_place_type<Message>, std::move(message));
