@@ -122,6 +122,6 @@ BOOST_AUTO_TEST_CASE(expressions_of_the_compiler_are_those_of_texts) {
     same(fields::conn_duration > 1500ms, "conn.duration > 1500ms");
     same(fields::http_host != "a", "http.host != 'a'");
     same(fields::tcp_payload.contains("GET"), "tcp.payload contains 'GET'");
-    BOOST_CHECK_THROW(fields::ipv4_addr == "nowhere", nr::system_error);
+    BOOST_CHECK_THROW(static_cast<void>(fields::ipv4_addr == "nowhere"), nr::system_error);
     BOOST_CHECK_THROW(fields::tls_sni.matches("("), nr::system_error);
 }
