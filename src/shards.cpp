@@ -97,21 +97,19 @@ void shard_thread::halt() {
 void shard_thread::visit(std::function<void()> function) {
     std::packaged_task<void()> task{std::move(function)};
     auto done = task.get_future();
-    bool here = false;
-    {
-        std::lock_guard const lock{mutex_};
-        here = !running_;
-        if (!here) {
-            ++visits_;
-            boost::asio::post(context, [this, task = std::move(task)]() mutable {
-                task();
-                std::lock_guard const count{mutex_};
-                --visits_;
-            });
-        }
-    }
-    if (here)
+    std::unique_lock lock{mutex_};
+    if (running_) {
+        ++visits_;
+        boost::asio::post(context, [this, task = std::move(task)]() mutable {
+            task();
+            std::lock_guard const count{mutex_};
+            --visits_;
+        });
+        lock.unlock();
+    } else {
+        lock.unlock();
         task();
+    }
     done.get();
 }
 
