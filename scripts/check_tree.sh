@@ -23,6 +23,7 @@ expect_none "The I/O wing or the ground floor includes the analysis wing" \
 expect_none "Asio's own details or all of Asio are included" \
     "$(git grep -nE '#include +<boost/asio(\.hpp|/detail/)|(^|[^_a-z])(boost::asio|asio|net)::detail' -- include src || true)"
 expect_none "Left open" "$(git grep -nEI '\bTO''DO|\bFIX''ME|\bX''XX\b' -- include src example bench test scripts || true)"
+expect_none "Conflicts left over" "$(git grep -nE '^(<<<<<<<|>>>>>>>) ' || true)"
 expect_none "Paths of a machine" \
     "$(git grep -nEI '(^|[^A-Za-z0-9_./-])/(work|farm|root|home)/' -- . ':!scripts/check_tree.sh' ':!*.csv' || true)"
 expect_none "Assertions that cannot fail" "$(git grep -nE 'BOOST_(TEST|CHECK|REQUIRE)\((true|1)\)' -- test || true)"

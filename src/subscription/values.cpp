@@ -2,10 +2,6 @@
 
 #include <charconv>
 #include <cmath>
-<<<<<<< HEAD
-=======
-#include <limits>
->>>>>>> 139eecf (Follow clang-tidy in what landed since it was last asked)
 #include <memory>
 #include <optional>
 
