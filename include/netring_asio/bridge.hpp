@@ -3,6 +3,7 @@
 #include <netring_asio/bridge_options.hpp>
 #include <netring_asio/bridge_packet.hpp>
 #include <netring_asio/bridge_statistics.hpp>
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/detail/asio_abi.hpp>
 #include <netring_asio/detail/bridge_impl.hpp>
 #include <netring_asio/detail/bridge_run_op.hpp>
@@ -50,7 +51,7 @@ namespace netring_asio {
 ///
 /// @tparam Ends What it forwards over: packet sockets, unless it is an `xdp_bridge`.
 template <class Executor = boost::asio::any_io_executor, template <class> class Ends = detail::packet_ends>
-class basic_bridge {
+class NETRING_ASIO_API basic_bridge {
     using impl_type = detail::bridge_impl<Executor, Ends>;
 
 public:

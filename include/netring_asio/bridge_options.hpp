@@ -2,6 +2,7 @@
 
 #include <netring_asio/bridge_packet.hpp>
 #include <netring_asio/capture_options.hpp>
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/injector_options.hpp>
 #include <netring_asio/link_down_policy.hpp>
@@ -51,7 +52,7 @@ private:
 };
 
 /// How a bridge is opened. Every setting has a default that works; values are checked by `open`.
-class bridge_options : public bridge_settings<bridge_options> {
+class NETRING_ASIO_API bridge_options : public bridge_settings<bridge_options> {
 public:
     /// Forwards between the interfaces of these names.
     bridge_options(std::string left, std::string right)

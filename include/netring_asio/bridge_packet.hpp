@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/packet/packet_view.hpp>
 
 #include <cstddef>
@@ -19,7 +20,7 @@ enum class bridge_verdict : std::uint8_t { forward, drop };
 ///
 /// @par Lifetime
 /// Valid during the call of the filter.
-class bridge_packet {
+class NETRING_ASIO_API bridge_packet {
 public:
     /// Where it came from.
     bridge_side from() const noexcept { return from_; }

@@ -2,6 +2,7 @@
 
 #include <netring_asio/capture_options.hpp>
 #include <netring_asio/capture_statistics.hpp>
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/detail/asio_abi.hpp>
 #include <netring_asio/detail/capture_impl.hpp>
 #include <netring_asio/detail/packet_range.hpp>
@@ -51,7 +52,7 @@ namespace netring_asio {
 /// Destroying the object completes what is pending with `operation_aborted`. Batches and frames may outlive it and its
 /// `io_context`. A moved-from object may be assigned to or destroyed.
 template <class Executor = boost::asio::any_io_executor>
-class basic_capture {
+class NETRING_ASIO_API basic_capture {
     using impl_type = detail::capture_impl<Executor>;
 
 public:

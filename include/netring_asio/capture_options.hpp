@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/fanout.hpp>
 #include <netring_asio/link_down_policy.hpp>
 
@@ -33,7 +34,7 @@ enum class timestamp_source : std::uint8_t {
 };
 
 /// How a capture is opened. Every setting has a default that works; values are checked by `open`.
-class capture_options {
+class NETRING_ASIO_API capture_options {
 public:
     /// Captures from the interface of this name; "any" captures from all, as Linux cooked packets.
     explicit capture_options(std::string interface_name)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <netring_asio/adapted_source.hpp>
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/flow/dedup.hpp>
 
 #include <utility>
@@ -11,7 +12,7 @@ namespace netring_asio {
 namespace detail {
 
 /// Leaves copies out of batches.
-class dedup_pass {
+class NETRING_ASIO_API dedup_pass {
 public:
     explicit dedup_pass(flow::dedup_options const& options)
         : seen{options} {}

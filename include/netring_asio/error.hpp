@@ -1,5 +1,7 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
+
 #include <boost/system/error_category.hpp>
 #include <boost/system/error_code.hpp>
 #include <boost/system/system_error.hpp>
@@ -94,7 +96,7 @@ enum class error {
 };
 
 /// The category of `error`; its name is "netring_asio".
-boost::system::error_category const& error_category() noexcept;
+NETRING_ASIO_API boost::system::error_category const& error_category() noexcept;
 
 inline error_code make_error_code(error value) noexcept { return {static_cast<int>(value), error_category()}; }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/packet/packet_view.hpp>
 
@@ -27,7 +28,7 @@ namespace netring_asio {
 ///
 /// @par Thread safety
 /// All const members may be called on one object from several threads; distinct objects may be made on any.
-class filter {
+class NETRING_ASIO_API filter {
 public:
     /// One instruction, laid out as the kernel's `sock_filter` and libpcap's `bpf_insn`.
     struct instruction {
@@ -112,8 +113,8 @@ public:
     bool apply(packet_view& packet) const;
 
     /// The program in words, one instruction a line, as `tcpdump -d` prints it.
-    friend std::string to_string(filter const& value);
-    friend std::ostream& operator<<(std::ostream& out, filter const& value);
+    friend NETRING_ASIO_API std::string to_string(filter const& value);
+    friend NETRING_ASIO_API std::ostream& operator<<(std::ostream& out, filter const& value);
 
 private:
     struct state;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/packet/packet_view.hpp>
 
@@ -33,7 +34,7 @@ struct interface_info {
 /// @par Errors
 /// `error::no_such_namespace`, `error::missing_privilege`; others of the system. Needs no privilege but to enter
 /// another namespace.
-std::vector<interface_info> list_interfaces(std::string const& network_namespace = {});
-std::vector<interface_info> list_interfaces(std::string const& network_namespace, error_code& ec);
+NETRING_ASIO_API std::vector<interface_info> list_interfaces(std::string const& network_namespace = {});
+NETRING_ASIO_API std::vector<interface_info> list_interfaces(std::string const& network_namespace, error_code& ec);
 
 } // namespace netring_asio

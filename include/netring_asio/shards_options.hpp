@@ -1,5 +1,7 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -16,7 +18,7 @@ enum class shard_failure_policy : std::uint8_t {
 };
 
 /// How shards are run. Every setting has a default that works.
-class shards_options {
+class NETRING_ASIO_API shards_options {
 public:
     shards_options() {}
 

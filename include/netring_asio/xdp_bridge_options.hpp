@@ -3,6 +3,7 @@
 #include <netring_asio/afxdp/umem.hpp>
 #include <netring_asio/bridge_options.hpp>
 #include <netring_asio/bridge_packet.hpp>
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/xdp_options.hpp>
 
 #include <chrono>
@@ -11,7 +12,7 @@
 namespace netring_asio {
 
 /// How a bridge over AF_XDP sockets is opened. Values are checked by `open`.
-class xdp_bridge_options : public bridge_settings<xdp_bridge_options> {
+class NETRING_ASIO_API xdp_bridge_options : public bridge_settings<xdp_bridge_options> {
 public:
     /// Forwards what these options redirect, `take_everything()` for a cable. The rest passes to the host's stack.
     ///

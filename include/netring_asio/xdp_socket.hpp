@@ -1,6 +1,7 @@
 #pragma once
 
 #include <netring_asio/afxdp/port.hpp>
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/detail/capture_impl.hpp>
 #include <netring_asio/detail/injector_impl.hpp>
 #include <netring_asio/detail/packet_range.hpp>
@@ -49,7 +50,7 @@ namespace netring_asio {
 /// @par Executors, thread safety, lifetime
 /// As `capture`. `statistics` and `explain` make system calls.
 template <class Executor = boost::asio::any_io_executor>
-class basic_xdp_socket {
+class NETRING_ASIO_API basic_xdp_socket {
     using rx_type = detail::capture_impl<Executor, afxdp::receiver>;
     using tx_type = detail::injector_impl<Executor, afxdp::transmitter>;
     template <class Frames>

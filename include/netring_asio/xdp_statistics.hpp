@@ -1,5 +1,7 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
+
 #include <cstddef>
 #include <cstdint>
 
@@ -9,7 +11,7 @@ namespace netring_asio {
 ///
 /// A frame that the program redirected is in `received` or in one of the counters of drops; one that it did not is in
 /// `passed`.
-struct xdp_statistics {
+struct NETRING_ASIO_API xdp_statistics {
     std::uint64_t received = 0; ///< packets delivered in batches
     std::uint64_t received_bytes = 0;
     std::uint64_t dropped_ring_full = 0; ///< the receive ring was full: received too seldom

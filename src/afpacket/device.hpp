@@ -1,6 +1,7 @@
 #pragma once
 
 #include "../detail/unique_descriptor.hpp"
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/packet/packet_view.hpp>
 
@@ -27,22 +28,22 @@ link_type capture_link(unsigned short hardware_type) noexcept;
 
 // These ask in the network namespace of `socket`, whichever the calling thread is in.
 
-device find_device(int socket, std::string const& name, error_code& ec);
-device find_device(int socket, int index, error_code& ec);
-link_state query_link(int socket, int index) noexcept;
+NETRING_ASIO_API device find_device(int socket, std::string const& name, error_code& ec);
+NETRING_ASIO_API device find_device(int socket, int index, error_code& ec);
+NETRING_ASIO_API link_state query_link(int socket, int index) noexcept;
 /// Whether frames for it are discarded without an error: it is being taken down, or has no carrier.
 bool discards_frames(int socket, int index) noexcept;
 /// The MTU, or nothing if the device is gone.
-std::optional<std::size_t> query_mtu(int socket, int index) noexcept;
+NETRING_ASIO_API std::optional<std::size_t> query_mtu(int socket, int index) noexcept;
 
 /// Whether the device stamps received packets by its own clock; switches that on where it can.
 bool enable_hardware_timestamps(int socket, std::string const& name) noexcept;
 
 /// A socket that becomes readable when any link of the calling thread's namespace changes. It is a doorbell only: it
 /// may overflow, and the state is read anew each time.
-unique_descriptor open_link_events(error_code& ec);
+NETRING_ASIO_API unique_descriptor open_link_events(error_code& ec);
 
 /// Empties the socket of `open_link_events`.
-void drain_link_events(int socket) noexcept;
+NETRING_ASIO_API void drain_link_events(int socket) noexcept;
 
 } // namespace netring_asio::afpacket::detail

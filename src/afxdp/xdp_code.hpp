@@ -1,6 +1,7 @@
 #pragma once
 
 #include "ebpf.hpp"
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/filter.hpp>
 
@@ -25,7 +26,7 @@ struct xdp_code {
 };
 
 /// Whether the verdict depends on tags: it cannot be had where they are out of sight.
-bool looks_at_tags(filter const& wanted) noexcept;
+NETRING_ASIO_API bool looks_at_tags(filter const& wanted) noexcept;
 
 /// Translates classic into extended BPF (Documentation/networking/filter.rst): each filter is a run of instructions
 /// with A and X in registers, every load checked against the end of the frame, which is what libpcap's interpreter
@@ -34,6 +35,6 @@ bool looks_at_tags(filter const& wanted) noexcept;
 /// @par Errors
 /// `error::unsupported_filter` (backward jumps, packet types, what cannot be decided in the kernel),
 /// `filter_too_long`.
-std::vector<bpf_insn> make_xdp_program(xdp_code const& code, error_code& ec);
+NETRING_ASIO_API std::vector<bpf_insn> make_xdp_program(xdp_code const& code, error_code& ec);
 
 } // namespace netring_asio::afxdp::detail

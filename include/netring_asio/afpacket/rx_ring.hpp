@@ -2,6 +2,7 @@
 
 #include <netring_asio/capture_options.hpp>
 #include <netring_asio/capture_statistics.hpp>
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/detail/kernel_filter.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/filter.hpp>
@@ -33,7 +34,7 @@ using netring_asio::take_result;
 ///
 /// @par Lifetime
 /// Batches and frames may outlive the ring.
-class rx_ring {
+class NETRING_ASIO_API rx_ring {
 public:
     rx_ring();
     rx_ring(rx_ring&& other) noexcept;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/injector_options.hpp>
 #include <netring_asio/injector_statistics.hpp>
@@ -28,7 +29,7 @@ class tx_core;
 ///
 /// @par Thread safety
 /// As the ring's, whose part it is.
-class tx_frame {
+class NETRING_ASIO_API tx_frame {
 public:
     tx_frame() noexcept = default;
     tx_frame(tx_frame&& other) noexcept;
@@ -80,7 +81,7 @@ private:
 /// @par Thread safety
 /// Distinct objects: safe. Shared objects: unsafe, except `statistics()`, which is safe on any thread while the object
 /// is neither opened, moved nor destroyed.
-class tx_ring {
+class NETRING_ASIO_API tx_ring {
 public:
     using frame_type = tx_frame;
 

@@ -3,6 +3,7 @@
 #include <netring_asio/afxdp/program.hpp>
 #include <netring_asio/afxdp/umem.hpp>
 #include <netring_asio/afxdp/xsk.hpp>
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/injector_statistics.hpp>
 #include <netring_asio/packet/packet_batch.hpp>
@@ -27,7 +28,7 @@ class port_core;
 ///
 /// @par Lifetime
 /// May be moved, and may outlive its socket, but the bytes are gone with the socket's close.
-class tx_frame {
+class NETRING_ASIO_API tx_frame {
 public:
     tx_frame() noexcept = default;
     tx_frame(tx_frame&& other) noexcept;
@@ -58,7 +59,7 @@ private:
 };
 
 /// The receiving half of a port; it has the shape of `afpacket::rx_ring`.
-class receiver {
+class NETRING_ASIO_API receiver {
 public:
     receiver() noexcept = default;
 
@@ -81,7 +82,7 @@ private:
 };
 
 /// The sending half of a port; it has the shape of `afpacket::tx_ring`.
-class transmitter {
+class NETRING_ASIO_API transmitter {
 public:
     using frame_type = tx_frame;
 
@@ -129,7 +130,7 @@ private:
 ///
 /// @par Thread safety
 /// As `xsk`: receiving may be on another thread than sending. `statistics` is safe on any thread.
-class port {
+class NETRING_ASIO_API port {
 public:
     /// How many chunks of a memory one that is opened with these options takes, 0 after an error. The interface is
     /// looked up in the network namespace of the options.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/filter.hpp>
 #include <netring_asio/xdp_options.hpp>
@@ -20,7 +21,7 @@ namespace netring_asio::afxdp {
 ///
 /// @par Thread safety
 /// Distinct objects: safe. Shared objects: unsafe, except `passed`, which is safe on any thread.
-class program {
+class NETRING_ASIO_API program {
 public:
     program() noexcept;
     program(program&& other) noexcept;

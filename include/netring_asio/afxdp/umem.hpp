@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/packet/packet_view.hpp>
 
@@ -13,8 +14,8 @@ namespace netring_asio::afxdp {
 
 namespace detail {
 class umem_core;
-void intrusive_ptr_add_ref(umem_core const* core) noexcept;
-void intrusive_ptr_release(umem_core const* core) noexcept;
+NETRING_ASIO_API void intrusive_ptr_add_ref(umem_core const* core) noexcept;
+NETRING_ASIO_API void intrusive_ptr_release(umem_core const* core) noexcept;
 } // namespace detail
 
 /// How a UMEM is made. Every setting has a default that works; values are checked when it is made.
@@ -94,7 +95,7 @@ struct umem_ledger {
 ///
 /// @par Thread safety
 /// Safe on any thread; one handle object is not to be changed by several at once.
-class umem {
+class NETRING_ASIO_API umem {
 public:
     /// No memory.
     umem() noexcept = default;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <netring_asio/afxdp/umem.hpp>
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/packet/packet_batch.hpp>
 #include <netring_asio/take_result.hpp>
@@ -28,7 +29,7 @@ class port_core;
 ///
 /// @par Lifetime
 /// Batches and frames may outlive it.
-class xsk {
+class NETRING_ASIO_API xsk {
 public:
     xsk() noexcept;
     xsk(xsk&& other) noexcept;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <netring_asio/decode/headers.hpp>
+#include <netring_asio/detail/api.hpp>
 
 #include <array>
 #include <cstdint>
@@ -18,6 +19,6 @@ struct arp {
 };
 
 /// The ARP packet behind these headers; nothing if there is none, or not of IPv4 over Ethernet, or cut.
-std::optional<arp> arp_of(headers const& packet) noexcept;
+NETRING_ASIO_API std::optional<arp> arp_of(headers const& packet) noexcept;
 
 } // namespace netring_asio::decode

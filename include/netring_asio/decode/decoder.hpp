@@ -1,6 +1,7 @@
 #pragma once
 
 #include <netring_asio/decode/headers.hpp>
+#include <netring_asio/detail/api.hpp>
 
 #include <cstdint>
 
@@ -34,7 +35,7 @@ private:
 ///
 /// @par Thread safety
 /// Stateless: one decoder may be used from several threads.
-class decoder {
+class NETRING_ASIO_API decoder {
 public:
     explicit decoder(decoder_options const& options = decoder_options{}) noexcept
         : options_{options} {}

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <netring_asio/decode/headers.hpp>
+#include <netring_asio/detail/api.hpp>
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
@@ -44,7 +45,7 @@ private:
 ///
 /// @par Thread safety
 /// Distinct objects: safe. Shared objects: unsafe.
-class defragmenter {
+class NETRING_ASIO_API defragmenter {
 public:
     /// Fragments of one datagram that are to be accounted together.
     struct share {

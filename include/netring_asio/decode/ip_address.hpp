@@ -1,5 +1,7 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
+
 #include <boost/endian/conversion.hpp>
 
 #include <array>
@@ -15,7 +17,7 @@ namespace netring_asio::decode {
 /// An IPv4 or IPv6 address in network byte order; an IPv4 address is kept as an IPv4-mapped one (RFC 4291, 2.5.5.2).
 ///
 /// Sixteen bytes without padding, so that addresses can be hashed and compared as bytes.
-struct ip_address {
+struct NETRING_ASIO_API ip_address {
     std::array<std::uint8_t, 16> bytes{};
 
     static ip_address from_v4(void const* four_bytes) noexcept {
@@ -48,7 +50,7 @@ struct ip_address {
         return a.number() <=> b.number();
     }
     friend bool operator<(ip_address const& a, ip_address const& b) noexcept { return a.number() < b.number(); }
-    friend std::ostream& operator<<(std::ostream& out, ip_address const& address);
+    friend NETRING_ASIO_API std::ostream& operator<<(std::ostream& out, ip_address const& address);
 
 private:
     __extension__ using wide = unsigned __int128;

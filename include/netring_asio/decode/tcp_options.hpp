@@ -1,6 +1,7 @@
 #pragma once
 
 #include <netring_asio/decode/headers.hpp>
+#include <netring_asio/detail/api.hpp>
 
 #include <array>
 #include <cstddef>
@@ -32,7 +33,7 @@ struct tcp_options {
 };
 
 /// Reads the options that `headers::tcp_options` gives.
-tcp_options parse_tcp_options(std::span<std::byte const> bytes) noexcept;
+NETRING_ASIO_API tcp_options parse_tcp_options(std::span<std::byte const> bytes) noexcept;
 
 inline tcp_options parse_tcp_options(headers const& packet) noexcept { return parse_tcp_options(packet.tcp_options()); }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
+
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/version.hpp>
 
@@ -30,7 +32,7 @@
 
 namespace netring_asio::detail {
 
-extern char const NETRING_ASIO_ABI;
+extern NETRING_ASIO_API char const NETRING_ASIO_ABI;
 [[gnu::used]] inline char const* const asio_abi = &NETRING_ASIO_ABI;
 
 } // namespace netring_asio::detail

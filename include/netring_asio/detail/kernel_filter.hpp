@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/detail/vlan.hpp>
 #include <netring_asio/filter.hpp>
 
@@ -28,7 +29,7 @@ struct kernel_verdict {
 /// The program never rejects what the filter accepts. Where the kernel cannot tell, the program accepts whole packets
 /// and the reader decides with `filter::apply`, for those packets only that `verdict` does not decide: others may be
 /// cut to the snap length already.
-struct kernel_filter {
+struct NETRING_ASIO_API kernel_filter {
     std::vector<filter::instruction> program;
     kernel_verdict verdict{};
 
@@ -43,6 +44,6 @@ struct kernel_filter {
     static kernel_filter undecided();
 };
 
-kernel_filter make_kernel_filter(filter const& wanted);
+NETRING_ASIO_API kernel_filter make_kernel_filter(filter const& wanted);
 
 } // namespace netring_asio::detail

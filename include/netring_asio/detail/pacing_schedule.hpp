@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/detail/token_bucket.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/pacer_options.hpp>
@@ -11,7 +12,7 @@
 namespace netring_asio::detail {
 
 /// When packets may go, by the rates of a pacer. Knows no clock: time comes in, as nanoseconds since any epoch.
-class pacing_schedule {
+class NETRING_ASIO_API pacing_schedule {
 public:
     using nanoseconds = std::chrono::nanoseconds;
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/detail/channel_message.hpp>
 #include <netring_asio/detail/owned_packets.hpp>
 #include <netring_asio/error.hpp>
@@ -39,7 +40,7 @@ struct pcap_source_statistics : pcap::reader_statistics {
 namespace netring_asio::detail {
 
 /// The part of a `basic_pcap_source` that its operations share; compiled once, whatever the executor.
-class pcap_source_impl : public std::enable_shared_from_this<pcap_source_impl> {
+class NETRING_ASIO_API pcap_source_impl : public std::enable_shared_from_this<pcap_source_impl> {
 public:
     using clock = std::chrono::steady_clock;
     using executor_type = boost::asio::any_io_executor;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/packet/packet_view.hpp>
 
 #include <array>
@@ -11,7 +12,7 @@ namespace netring_asio::detail {
 
 /// Cuts a frame that was left to be cut into segments, for what a vnet header cannot express: TCP or UDP in tunnels
 /// (IP in IP, GRE, VXLAN, Geneve). Lengths, identifications and checksums of all headers become those of each segment.
-class segmenter {
+class NETRING_ASIO_API segmenter {
 public:
     /// Begins with a frame, whose bytes must stay valid; false where it cannot be cut.
     bool begin(packet_view const& frame);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/error.hpp>
 
 #include <boost/asio/io_context.hpp>
@@ -17,7 +18,7 @@
 namespace netring_asio::detail {
 
 /// A context and the thread that runs it until it is out of work.
-class shard_thread {
+class NETRING_ASIO_API shard_thread {
 public:
     shard_thread() = default;
     shard_thread(shard_thread const&) = delete;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/flow/event.hpp>
 
 #include <cstdint>
@@ -45,7 +46,7 @@ private:
 ///
 /// @par Thread safety
 /// Distinct objects: safe, on distinct streams. Shared objects: unsafe.
-class conn_log {
+class NETRING_ASIO_API conn_log {
 public:
     /// The stream must outlive the log.
     explicit conn_log(std::ostream& out, conn_log_options const& options = conn_log_options{});

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/flow/event.hpp>
 
 #include <cstddef>
@@ -41,7 +42,7 @@ private:
 ///
 /// @par Thread safety
 /// Distinct objects: safe. Shared objects: unsafe.
-class ipfix_encoder {
+class NETRING_ASIO_API ipfix_encoder {
 public:
     explicit ipfix_encoder(ipfix_encoding const& encoding = ipfix_encoding{});
 

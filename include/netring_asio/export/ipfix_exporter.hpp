@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/export/detail/ipfix_export_op.hpp>
 #include <netring_asio/export/ipfix_exporter_options.hpp>
 
@@ -31,7 +32,7 @@ namespace netring_asio::exports {
 /// @par Thread safety
 /// Distinct objects: safe. Shared objects: unsafe; use a context run by one thread, or a strand.
 template <class Executor = boost::asio::any_io_executor>
-class basic_ipfix_exporter {
+class NETRING_ASIO_API basic_ipfix_exporter {
     using connection = detail::ipfix_connection<Executor>;
 
 public:

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/flow/detail/hash_index.hpp>
 #include <netring_asio/flow/detail/lazy_array.hpp>
 #include <netring_asio/packet/packet_view.hpp>
@@ -74,7 +75,7 @@ struct dedup_statistics {
 ///
 /// @par Thread safety
 /// Distinct objects: safe. Shared objects: unsafe.
-class dedup {
+class NETRING_ASIO_API dedup {
 public:
     explicit dedup(dedup_options const& options = dedup_options{});
 

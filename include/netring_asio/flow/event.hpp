@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/flow/key.hpp>
 #include <netring_asio/flow/lifecycle.hpp>
 #include <netring_asio/packet/packet_view.hpp>
@@ -105,12 +106,12 @@ struct basic_event {
 
 using event = basic_event<five_tuple_key>;
 
-std::ostream& operator<<(std::ostream& out, event_kind kind);
-std::ostream& operator<<(std::ostream& out, end_reason reason);
+NETRING_ASIO_API std::ostream& operator<<(std::ostream& out, event_kind kind);
+NETRING_ASIO_API std::ostream& operator<<(std::ostream& out, end_reason reason);
 
 namespace detail {
-void print_head(std::ostream& out, event_kind kind, end_reason reason, timestamp time);
-void print_stats(std::ostream& out, event_kind kind, flow_stats const& stats);
+NETRING_ASIO_API void print_head(std::ostream& out, event_kind kind, end_reason reason, timestamp time);
+NETRING_ASIO_API void print_stats(std::ostream& out, event_kind kind, flow_stats const& stats);
 } // namespace detail
 
 /// One line: time in UTC, what happened, the key, and the counters where they are final.

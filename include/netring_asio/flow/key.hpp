@@ -1,6 +1,7 @@
 #pragma once
 
 #include <netring_asio/decode/headers.hpp>
+#include <netring_asio/detail/api.hpp>
 
 #include <array>
 #include <compare>
@@ -56,8 +57,8 @@ struct no_state {
 };
 
 namespace detail {
-void print_vlans(std::ostream& out, std::array<std::uint16_t, 2> const& vlans);
-void print_tunnel(std::ostream& out, decode::tunnel kind, std::uint32_t id);
+NETRING_ASIO_API void print_vlans(std::ostream& out, std::array<std::uint16_t, 2> const& vlans);
+NETRING_ASIO_API void print_tunnel(std::ostream& out, decode::tunnel kind, std::uint32_t id);
 
 template <class Extractor>
 struct state_of {
@@ -105,7 +106,7 @@ static_assert(std::has_unique_object_representations_v<five_tuple_key>);
 /// Flows between two endpoints by one protocol, both directions together.
 ///
 /// ICMP and protocols without ports have one flow for each pair of addresses.
-struct five_tuple {
+struct NETRING_ASIO_API five_tuple {
     using key_type = five_tuple_key;
 
     std::optional<extracted<five_tuple_key>> operator()(decode::headers const& packet) const noexcept {
@@ -162,7 +163,7 @@ struct mac_address {
     std::array<std::uint8_t, 6> bytes{};
 
     friend auto operator<=>(mac_address const&, mac_address const&) = default;
-    friend std::ostream& operator<<(std::ostream& out, mac_address const& address);
+    friend NETRING_ASIO_API std::ostream& operator<<(std::ostream& out, mac_address const& address);
 };
 
 /// Two addresses, the lesser one first.
@@ -174,7 +175,7 @@ struct mac_pair_key {
 };
 
 /// All that two stations exchange, whatever the protocol, by the innermost Ethernet header.
-struct mac_pair {
+struct NETRING_ASIO_API mac_pair {
     using key_type = mac_pair_key;
     static constexpr bool one_connection = false;
 
@@ -182,16 +183,16 @@ struct mac_pair {
 };
 
 /// Prints as `tcp 10.0.0.1:40000 > 10.0.0.2:80`, `[2001:db8::1]:53` where IPv6 has a port.
-void print(std::ostream& out, five_tuple_key const& key, orientation way);
-std::ostream& operator<<(std::ostream& out, five_tuple_key const& key);
+NETRING_ASIO_API void print(std::ostream& out, five_tuple_key const& key, orientation way);
+NETRING_ASIO_API std::ostream& operator<<(std::ostream& out, five_tuple_key const& key);
 
 /// Prints as `10.0.0.1 > 10.0.0.2`.
-void print(std::ostream& out, ip_pair_key const& key, orientation way);
-std::ostream& operator<<(std::ostream& out, ip_pair_key const& key);
+NETRING_ASIO_API void print(std::ostream& out, ip_pair_key const& key, orientation way);
+NETRING_ASIO_API std::ostream& operator<<(std::ostream& out, ip_pair_key const& key);
 
 /// Prints as `02:00:00:00:00:01 > 02:00:00:00:00:02`.
-void print(std::ostream& out, mac_pair_key const& key, orientation way);
-std::ostream& operator<<(std::ostream& out, mac_pair_key const& key);
+NETRING_ASIO_API void print(std::ostream& out, mac_pair_key const& key, orientation way);
+NETRING_ASIO_API std::ostream& operator<<(std::ostream& out, mac_pair_key const& key);
 
 /// Prints any other key that can be printed, whichever way it goes.
 template <class Key>

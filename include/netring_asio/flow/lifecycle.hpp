@@ -1,5 +1,7 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -28,7 +30,7 @@ enum class connection_state : std::uint8_t {
 };
 
 /// Prints Zeek's name, as `RSTOS0`.
-std::ostream& operator<<(std::ostream& out, connection_state state);
+NETRING_ASIO_API std::ostream& operator<<(std::ostream& out, connection_state state);
 
 /// What was seen of a connection, in order, in the letters of the `history` of Zeek's conn.log.
 ///
@@ -38,7 +40,7 @@ std::ostream& operator<<(std::ostream& out, connection_state state);
 /// G are repeated at the tenth, hundredth, ... occurrence while there is room, the others come once from each side.
 /// Always leaves room for the letters that come once. Zeek's C, a bad checksum, is not among them: checksums are not
 /// verified, which a capture with offloads or a snap length would not allow either.
-class history {
+class NETRING_ASIO_API history {
 public:
     static constexpr std::size_t capacity = 24;
 
@@ -51,7 +53,7 @@ public:
     void push_back(char letter) noexcept;
 
     friend bool operator==(history const&, history const&) = default;
-    friend std::ostream& operator<<(std::ostream& out, history const& value);
+    friend NETRING_ASIO_API std::ostream& operator<<(std::ostream& out, history const& value);
 
 private:
     // Six letters of five bits in each word, the first in the lowest; 0 is none.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/flow/detail/waiting_piece.hpp>
 #include <netring_asio/flow/reassembler_options.hpp>
 #include <netring_asio/flow/reassembly_memory.hpp>
@@ -13,7 +14,7 @@
 namespace netring_asio::flow {
 
 /// Takes what a `reassembler` hands over: consecutive pieces, each beginning where the one before ended.
-class byte_consumer {
+class NETRING_ASIO_API byte_consumer {
 public:
     /// Bytes of the stream. Valid during the call.
     virtual void data(std::uint64_t offset, std::span<std::byte const> bytes) = 0;
@@ -36,7 +37,7 @@ protected:
 ///
 /// @par Thread safety
 /// Distinct objects: safe, unless they share a `reassembly_memory`. Shared objects: unsafe.
-class reassembler {
+class NETRING_ASIO_API reassembler {
 public:
     explicit reassembler(reassembler_options const& options = reassembler_options{},
                          reassembly_memory* memory = nullptr) noexcept

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/flow/detail/waiting_piece.hpp>
 
 #include <cstddef>
@@ -16,7 +17,7 @@ namespace netring_asio::flow {
 ///
 /// @par Thread safety
 /// Unsafe: it and all reassemblers that use it belong to one thread at a time.
-class reassembly_memory {
+class NETRING_ASIO_API reassembly_memory {
 public:
     /// `max_bytes` are counted as by `reassembler_options::max_buffered`.
     explicit reassembly_memory(std::size_t max_bytes = std::size_t{256} << 20) noexcept

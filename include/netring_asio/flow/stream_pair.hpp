@@ -1,6 +1,7 @@
 #pragma once
 
 #include <netring_asio/decode/headers.hpp>
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/flow/key.hpp>
 #include <netring_asio/flow/reassembler.hpp>
 
@@ -16,7 +17,7 @@ namespace netring_asio::flow {
 ///
 /// @par Thread safety
 /// As `reassembler`.
-class stream_pair {
+class NETRING_ASIO_API stream_pair {
 public:
     explicit stream_pair(reassembler_options const& options = reassembler_options{},
                          reassembly_memory* memory = nullptr) noexcept

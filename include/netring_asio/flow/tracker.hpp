@@ -2,6 +2,7 @@
 
 #include <netring_asio/decode/decoder.hpp>
 #include <netring_asio/decode/defragmenter.hpp>
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/flow/dedup.hpp>
 #include <netring_asio/flow/detail/free_list.hpp>
 #include <netring_asio/flow/detail/hash_bytes.hpp>
@@ -46,7 +47,7 @@ struct tracker_statistics {
 
 /// Sees the packets of flows while a `tracker` runs, to look into what they carry.
 template <class Key>
-class packet_observer {
+class NETRING_ASIO_API packet_observer {
 public:
     /// The flow of a packet.
     struct flow {
@@ -80,7 +81,7 @@ protected:
 /// @par Thread safety
 /// Distinct objects: safe. Shared objects: unsafe.
 template <extractor Extractor>
-class tracker {
+class NETRING_ASIO_API tracker {
 public:
     using extractor_type = Extractor;
     using key_type = typename Extractor::key_type;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
+
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 
 #include <atomic>
@@ -17,7 +19,7 @@ struct packet_view;
 ///
 /// @par Thread safety
 /// References may be added and released on any thread; `recycle()` runs on the thread that released the last.
-class packet_owner {
+class NETRING_ASIO_API packet_owner {
 public:
     packet_owner(packet_owner const&) = delete;
     packet_owner& operator=(packet_owner const&) = delete;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/packet/packet_batch.hpp>
 #include <netring_asio/pcap/reader_options.hpp>
@@ -40,7 +41,7 @@ struct reader_counters;
 /// @par Thread safety
 /// Distinct objects: safe. Shared objects: unsafe, but for `statistics` and `link`. Batches and frames may be released
 /// on any thread.
-class reader {
+class NETRING_ASIO_API reader {
 public:
     /// An error at opening is `error::bad_capture_file`, `error::truncated_capture_file` for a file that ends in its
     /// header, `error::unsupported_link_type`, `error::invalid_option`, those of `filter::compile`, or what the system

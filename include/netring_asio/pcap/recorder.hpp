@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/packet/packet_batch.hpp>
 #include <netring_asio/pcap/rotating_writer.hpp>
@@ -76,7 +77,7 @@ struct recorder_statistics {
 ///
 /// @par Thread safety
 /// Distinct objects: safe. Shared objects: unsafe.
-class recorder {
+class NETRING_ASIO_API recorder {
 public:
     /// @throws system_error with what `rotating_writer` reports.
     explicit recorder(recorder_options options);

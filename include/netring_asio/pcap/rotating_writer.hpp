@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/pcap/writer.hpp>
 #include <netring_asio/pcap/writer_options.hpp>
@@ -54,7 +55,7 @@ private:
 ///
 /// @par Thread safety
 /// Distinct objects: safe. Shared objects: unsafe.
-class rotating_writer {
+class NETRING_ASIO_API rotating_writer {
 public:
     /// @throws system_error with `error::invalid_option` for an empty prefix or files of less than 1 MiB.
     explicit rotating_writer(rotation_options options);

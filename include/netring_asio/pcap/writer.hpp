@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/packet/packet_batch.hpp>
 #include <netring_asio/pcap/writer_options.hpp>
@@ -29,7 +30,7 @@ struct interface_counters {
 ///
 /// @par Thread safety
 /// Distinct objects: safe. Shared objects: unsafe.
-class writer {
+class NETRING_ASIO_API writer {
 public:
     writer() noexcept;
     /// @throws system_error with what `open` reports.

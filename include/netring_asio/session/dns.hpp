@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/session/dns_message.hpp>
 #include <netring_asio/session/parser.hpp>
 
@@ -36,7 +37,7 @@ private:
 namespace detail {
 
 /// Finds the query of each response.
-class dns_matcher {
+class NETRING_ASIO_API dns_matcher {
 public:
     using message_type = std::variant<dns::message, dns::unanswered>;
 
@@ -62,7 +63,7 @@ private:
 } // namespace detail
 
 /// DNS in datagrams.
-class dns_over_udp {
+class NETRING_ASIO_API dns_over_udp {
 public:
     using message_type = detail::dns_matcher::message_type;
     static constexpr std::string_view name = "dns";
@@ -94,7 +95,7 @@ public:
 };
 
 /// DNS over TCP (RFC 7766): messages behind their length.
-class dns_over_tcp {
+class NETRING_ASIO_API dns_over_tcp {
 public:
     using message_type = detail::dns_matcher::message_type;
     static constexpr std::string_view name = "dns";

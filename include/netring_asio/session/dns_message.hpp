@@ -1,6 +1,7 @@
 #pragma once
 
 #include <netring_asio/decode/ip_address.hpp>
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/packet/packet_view.hpp>
 
@@ -128,12 +129,12 @@ struct unanswered {
 
 /// Decodes one message. Work and memory are bounded by the size of the input: a compression pointer only leads
 /// backwards, and names have at most 255 bytes and 127 pointers.
-error_code decode(std::span<std::byte const> bytes, message& result);
+NETRING_ASIO_API error_code decode(std::span<std::byte const> bytes, message& result);
 
 /// The type's mnemonic, or TYPE and the number.
-std::ostream& operator<<(std::ostream& out, record_type type);
+NETRING_ASIO_API std::ostream& operator<<(std::ostream& out, record_type type);
 /// One line.
-std::ostream& operator<<(std::ostream& out, message const& value);
-std::ostream& operator<<(std::ostream& out, unanswered const& value);
+NETRING_ASIO_API std::ostream& operator<<(std::ostream& out, message const& value);
+NETRING_ASIO_API std::ostream& operator<<(std::ostream& out, unanswered const& value);
 
 } // namespace netring_asio::session::dns

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/flow/event.hpp>
 #include <netring_asio/session/parser.hpp>
 
@@ -66,11 +67,11 @@ struct basic_event {
 
 namespace detail {
 
-void print_head(std::ostream& out, timestamp time, std::string_view protocol);
-void print(std::ostream& out, side from, started const&);
-void print(std::ostream& out, side from, gap const& value);
-void print(std::ostream& out, side from, parse_failure const& value);
-void print(std::ostream& out, side from, ended const& value);
+NETRING_ASIO_API void print_head(std::ostream& out, timestamp time, std::string_view protocol);
+NETRING_ASIO_API void print(std::ostream& out, side from, started const&);
+NETRING_ASIO_API void print(std::ostream& out, side from, gap const& value);
+NETRING_ASIO_API void print(std::ostream& out, side from, parse_failure const& value);
+NETRING_ASIO_API void print(std::ostream& out, side from, ended const& value);
 
 template <class Message>
 void print(std::ostream& out, side, Message const& value) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/session/http1_message.hpp>
 #include <netring_asio/session/parser.hpp>
 
@@ -40,7 +41,7 @@ private:
 ///
 /// A message counts as sent when its body is complete. Behind a gap it goes on with the next line that is the first of
 /// a message; a gap within a body of known length only makes a hole in it.
-class http1_parser {
+class NETRING_ASIO_API http1_parser {
 public:
     using message_type = http1::message;
     static constexpr std::string_view name = "http1";

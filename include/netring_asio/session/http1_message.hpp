@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/packet/packet_view.hpp>
 
 #include <chrono>
@@ -17,7 +18,7 @@
 namespace netring_asio::session::http1 {
 
 /// The fields of a head and of a trailer, in their order, with names as they were sent.
-class field_list {
+class NETRING_ASIO_API field_list {
 public:
     using value_type = std::pair<std::string_view, std::string_view>; ///< name and value
 
@@ -85,8 +86,8 @@ struct body_piece {
 
 using message = std::variant<request, response, body_piece>;
 
-std::ostream& operator<<(std::ostream& out, request const& value);
-std::ostream& operator<<(std::ostream& out, response const& value);
-std::ostream& operator<<(std::ostream& out, body_piece const& value);
+NETRING_ASIO_API std::ostream& operator<<(std::ostream& out, request const& value);
+NETRING_ASIO_API std::ostream& operator<<(std::ostream& out, response const& value);
+NETRING_ASIO_API std::ostream& operator<<(std::ostream& out, body_piece const& value);
 
 } // namespace netring_asio::session::http1

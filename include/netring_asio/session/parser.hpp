@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/packet/packet_view.hpp>
 
@@ -22,7 +23,7 @@ constexpr std::size_t index(side value) noexcept { return value == side::initiat
 
 /// Takes the messages of a parser.
 template <class Message>
-class output {
+class NETRING_ASIO_API output {
 public:
     /// A message that this side sent, and that is complete now.
     virtual void operator()(side from, Message&& message) = 0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/session/parser.hpp>
 #include <netring_asio/session/tls_message.hpp>
 
@@ -28,12 +29,12 @@ struct initial {
     std::string ja4() const { return hello.ja4(true); }
 };
 
-std::ostream& operator<<(std::ostream& out, initial const& value);
+NETRING_ASIO_API std::ostream& operator<<(std::ostream& out, initial const& value);
 
 } // namespace quic
 
 /// The beginning of a QUIC connection.
-class quic_initial {
+class NETRING_ASIO_API quic_initial {
 public:
     using message_type = quic::initial;
     static constexpr std::string_view name = "quic";

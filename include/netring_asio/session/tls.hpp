@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/session/parser.hpp>
 #include <netring_asio/session/tls_message.hpp>
 
@@ -30,7 +31,7 @@ private:
 };
 
 /// The part of a TLS connection that is sent in the clear.
-class tls_handshake {
+class NETRING_ASIO_API tls_handshake {
 public:
     using message_type = tls::message;
     static constexpr std::string_view name = "tls";

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/packet/packet_view.hpp>
 
@@ -17,7 +18,7 @@
 /// of the IANA registries.
 namespace netring_asio::session::tls {
 
-struct client_hello {
+struct NETRING_ASIO_API client_hello {
     std::uint16_t version = 0; ///< of the message; `supported_versions` goes before
     std::array<std::byte, 32> random{};
     std::vector<std::byte> session_id;
@@ -39,7 +40,7 @@ struct client_hello {
     std::string ja4(bool over_quic = false) const;
 };
 
-struct server_hello {
+struct NETRING_ASIO_API server_hello {
     std::uint16_t version = 0; ///< the one selected
     std::uint16_t legacy_version = 0;
     std::array<std::byte, 32> random{};
@@ -78,19 +79,19 @@ struct handshake {
 using message = std::variant<client_hello, server_hello, certificates, alert, handshake>;
 
 /// Decodes the body of a handshake message, without its type and length.
-error_code decode(std::span<std::byte const> body, client_hello& result);
-error_code decode(std::span<std::byte const> body, server_hello& result);
-error_code decode(std::span<std::byte const> body, certificates& result);
+NETRING_ASIO_API error_code decode(std::span<std::byte const> body, client_hello& result);
+NETRING_ASIO_API error_code decode(std::span<std::byte const> body, server_hello& result);
+NETRING_ASIO_API error_code decode(std::span<std::byte const> body, certificates& result);
 
 /// One of the values that RFC 8701 reserves, which mean nothing.
 constexpr bool is_grease(std::uint16_t value) noexcept {
     return (value & 0x0f0f) == 0x0a0a && (value >> 8) == (value & 0xff);
 }
 
-std::ostream& operator<<(std::ostream& out, client_hello const& value);
-std::ostream& operator<<(std::ostream& out, server_hello const& value);
-std::ostream& operator<<(std::ostream& out, certificates const& value);
-std::ostream& operator<<(std::ostream& out, alert const& value);
-std::ostream& operator<<(std::ostream& out, handshake const& value);
+NETRING_ASIO_API std::ostream& operator<<(std::ostream& out, client_hello const& value);
+NETRING_ASIO_API std::ostream& operator<<(std::ostream& out, server_hello const& value);
+NETRING_ASIO_API std::ostream& operator<<(std::ostream& out, certificates const& value);
+NETRING_ASIO_API std::ostream& operator<<(std::ostream& out, alert const& value);
+NETRING_ASIO_API std::ostream& operator<<(std::ostream& out, handshake const& value);
 
 } // namespace netring_asio::session::tls

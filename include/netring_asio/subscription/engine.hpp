@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/flow/tracker.hpp>
 #include <netring_asio/packet/packet_batch.hpp>
 #include <netring_asio/subscription/options.hpp>
@@ -37,7 +38,7 @@ struct engine_statistics {
 ///
 /// @par Thread safety
 /// Distinct objects: safe. Shared objects: unsafe.
-class engine {
+class NETRING_ASIO_API engine {
 public:
     /// An outlet into which something came.
     using event_type = std::shared_ptr<any_outlet>;

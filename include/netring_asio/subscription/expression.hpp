@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/subscription/detail/predicate.hpp>
 
@@ -11,7 +12,7 @@
 namespace netring_asio::subscription {
 
 /// Where a text is no expression, and why.
-struct problem {
+struct NETRING_ASIO_API problem {
     std::size_t position = 0; ///< in characters, from 0
     std::string message;
 };
@@ -42,7 +43,7 @@ struct problem {
 ///
 /// @par Thread safety
 /// Const members may be called on one object from several threads.
-class expression {
+class NETRING_ASIO_API expression {
 public:
     /// How deep parentheses and `not` may be nested.
     static constexpr std::size_t max_nesting = 32;
@@ -61,13 +62,13 @@ public:
 
     bool is_everything() const noexcept { return root_->kind == detail::node_kind::everything; }
 
-    friend expression operator&&(expression const& a, expression const& b);
-    friend expression operator||(expression const& a, expression const& b);
-    friend expression operator!(expression const& a);
+    friend NETRING_ASIO_API expression operator&&(expression const& a, expression const& b);
+    friend NETRING_ASIO_API expression operator||(expression const& a, expression const& b);
+    friend NETRING_ASIO_API expression operator!(expression const& a);
 
     /// A text that reads as the same expression.
-    friend std::string to_string(expression const& value);
-    friend std::ostream& operator<<(std::ostream& out, expression const& value);
+    friend NETRING_ASIO_API std::string to_string(expression const& value);
+    friend NETRING_ASIO_API std::ostream& operator<<(std::ostream& out, expression const& value);
 
     /// For the engine.
     detail::node const& root() const noexcept { return *root_; }
@@ -79,7 +80,7 @@ private:
 
 namespace detail {
 /// One predicate. Throws where the relation does not suit the field.
-expression make_expression(predicate what);
+NETRING_ASIO_API expression make_expression(predicate what);
 } // namespace detail
 
 } // namespace netring_asio::subscription

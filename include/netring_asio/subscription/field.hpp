@@ -1,5 +1,7 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
+
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -176,7 +178,7 @@ struct field_info {
 };
 
 /// All fields, by the number of their enumerator.
-std::span<field_info const> all_fields() noexcept;
+NETRING_ASIO_API std::span<field_info const> all_fields() noexcept;
 inline field_info const& info(field of) noexcept { return all_fields()[static_cast<std::size_t>(of)]; }
 
 } // namespace netring_asio::subscription

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/subscription/expression.hpp>
 
 #include <chrono>
@@ -36,7 +37,7 @@ protected:
 };
 
 /// Addresses are given as text, with or without the length of a prefix; throws where it is no address of this kind.
-std::vector<value> addresses(field id, std::initializer_list<std::string_view> texts);
+NETRING_ASIO_API std::vector<value> addresses(field id, std::initializer_list<std::string_view> texts);
 } // namespace detail
 
 struct protocol : detail::any_field {};

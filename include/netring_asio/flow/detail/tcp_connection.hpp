@@ -1,6 +1,7 @@
 #pragma once
 
 #include <netring_asio/decode/headers.hpp>
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/flow/detail/history_log.hpp>
 #include <netring_asio/flow/event.hpp>
 #include <netring_asio/flow/lifecycle.hpp>
@@ -17,7 +18,7 @@ constexpr bool sequence_before(std::uint32_t a, std::uint32_t b) noexcept {
 }
 
 /// How a TCP connection began. Kept apart from the rest, because few packets look here.
-struct tcp_beginning {
+struct NETRING_ASIO_API tcp_beginning {
     struct side {
         std::uint32_t initial = 0;      // its SYN, or what it sent first
         std::uint16_t segment_size = 0; // of its SYN; 0 if it named none
@@ -38,7 +39,7 @@ struct tcp_beginning {
 };
 
 /// A TCP connection as a bystander sees it. Side 0 is the initiator.
-class tcp_connection {
+class NETRING_ASIO_API tcp_connection {
 public:
     enum class outcome : std::uint8_t {
         none,

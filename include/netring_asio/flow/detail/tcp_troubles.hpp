@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/flow/detail/history_log.hpp>
 #include <netring_asio/flow/detail/tcp_connection.hpp>
 #include <netring_asio/flow/event.hpp>
@@ -14,7 +15,7 @@ namespace netring_asio::flow::detail {
 ///
 /// Of what is missing only where it begins and ends is kept, and how much it is. So with several holes at once a
 /// repetition of what lies between them is taken for one of them.
-class tcp_troubles {
+class NETRING_ASIO_API tcp_troubles {
 public:
     /// Whether there is anything to note of a packet.
     static bool has(tcp_connection::report const& r) noexcept { return r.repeated || r.zero_window || r.skipped != 0; }

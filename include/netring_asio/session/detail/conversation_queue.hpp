@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/session/parser.hpp>
 
 #include <array>
@@ -37,7 +38,7 @@ enum class ending : std::uint8_t { none, finished, reset, too_slow };
 ///
 /// Each direction has two buffers, one that is filled and one that is read, which change places when the latter is
 /// used up: what is read stays where it is meanwhile, and is one piece however it came.
-class conversation_queue {
+class NETRING_ASIO_API conversation_queue {
 public:
     /// Bytes, or so many missing ones.
     struct piece {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/detail/api.hpp>
 #include <netring_asio/flow/reassembly_memory.hpp>
 #include <netring_asio/flow/stream_pair.hpp>
 #include <netring_asio/flow/tracker.hpp>
@@ -48,7 +49,7 @@ struct joined_message<Message> {
 
 /// The parsers of all flows of a tracker.
 template <class Key, class... Parsers>
-class engine final : public flow::packet_observer<Key> {
+class NETRING_ASIO_API engine final : public flow::packet_observer<Key> {
 public:
     using message_type = typename joined_message<typename Parsers::message_type...>::type;
     using event_type = basic_event<Key, message_type>;
