@@ -18,14 +18,30 @@ class NetringAsioConan(ConanFile):
     topics = "networking", "packet-capture", "af-packet", "asio", "flows"
     package_type = "library"
     settings = "os", "arch", "compiler", "build_type"
-    options = {"shared": [True, False], "fPIC": [True, False], "with_xdp": [True, False]}
-    default_options = {"shared": False, "fPIC": True, "with_xdp": False}
+    options = {
+        "shared": [True, False],
+        "fPIC": [True, False],
+        "with_session": [True, False],
+        "with_subscription": [True, False],
+        "with_xdp": [True, False],
+    }
+    default_options = {
+        "shared": False,
+        "fPIC": True,
+        "with_session": True,
+        "with_subscription": True,
+        "with_xdp": False,
+    }
     implements = ["auto_shared_fpic"]
     exports_sources = "CMakeLists.txt", "LICENSE", "cmake/*", "include/*", "src/*"
 
     def set_version(self):
         project = load(self, os.path.join(self.recipe_folder, "CMakeLists.txt"))
         self.version = re.search(r"project\(netring_asio VERSION ([0-9.]+)", project).group(1)
+
+    def configure(self):
+        if not self.options.with_session:
+            self.options.rm_safe("with_subscription")
 
     def layout(self):
         cmake_layout(self)
@@ -41,18 +57,24 @@ class NetringAsioConan(ConanFile):
     def system_requirements(self):
         # The system's libpcap: the one that tcpdump uses there, with the same link types and expressions. And its
         # OpenSSL, as that gets its security updates.
-        Apt(self).check(["libpcap-dev", "libssl-dev", "libre2-dev"])
-        Dnf(self).check(["libpcap-devel", "openssl-devel", "re2-devel"])
+        apt, dnf = ["libpcap-dev"], ["libpcap-devel"]
+        if self.options.with_session:
+            apt, dnf = apt + ["libssl-dev"], dnf + ["openssl-devel"]
+        if self.options.get_safe("with_subscription"):
+            apt, dnf = apt + ["libre2-dev"], dnf + ["re2-devel"]
         if self.options.with_xdp:
-            Apt(self).check(["libxdp-dev", "libbpf-dev"])
-            Dnf(self).check(["libxdp-devel", "libbpf-devel"])
+            apt, dnf = apt + ["libxdp-dev", "libbpf-dev"], dnf + ["libxdp-devel", "libbpf-devel"]
+        Apt(self).check(apt)
+        Dnf(self).check(dnf)
 
     def generate(self):
         CMakeDeps(self).generate()
         toolchain = CMakeToolchain(self)
         toolchain.cache_variables["NETRING_ASIO_BUILD_TESTS"] = False
         toolchain.cache_variables["NETRING_ASIO_BUILD_EXAMPLES"] = False
-        toolchain.cache_variables["NETRING_ASIO_WITH_XDP"] = bool(self.options.with_xdp)
+        for component in "session", "subscription", "xdp":
+            wanted = bool(self.options.get_safe(f"with_{component}"))
+            toolchain.cache_variables[f"NETRING_ASIO_WITH_{component.upper()}"] = wanted
         toolchain.generate()
 
     def build(self):
@@ -72,8 +94,10 @@ class NetringAsioConan(ConanFile):
         self.component("core", ["boost::headers"], ["pcap", "pthread"])
         self.component("flow", ["core"])
         self.component("export", ["flow"])
-        self.component("session", ["flow"], ["crypto"])
-        self.component("subscription", ["session"], ["re2"])
+        if self.options.with_session:
+            self.component("session", ["flow"], ["crypto"])
+        if self.options.get_safe("with_subscription"):
+            self.component("subscription", ["session"], ["re2"])
         if self.options.with_xdp:
             self.component("xdp", ["core"], ["xdp", "bpf"])
 

@@ -14,7 +14,9 @@ export CONAN_HOME=$work/home
 conan profile detect >/dev/null 2>&1
 conan remote disable conancenter >/dev/null
 conan export recipes/boost
-for shared in False True; do
+create() {
     conan create . --no-remote --build=missing --profile:all=recipes/system_boost.profile \
-        --conf="tools.cmake.cmake_layout:test_folder=$work/test" -o "&:shared=$shared"
-done
+        --conf="tools.cmake.cmake_layout:test_folder=$work/test" "$@"
+}
+create -o '&:shared=False' -o '&:with_session=False' # for who captures only
+create -o '&:shared=True' -o '&:with_xdp=True'       # everything

@@ -382,7 +382,7 @@ BOOST_AUTO_TEST_CASE(frames_go_from_one_interface_to_another_in_place) {
     lab::pair const in;
     lab::pair const out{in.right, in.left, lab::pair_options{}.names("out", "sink")};
     net::io_context context{1};
-    nr::afxdp::umem const memory{nr::afxdp::umem_options{}.frame_count(16384)};
+    nr::afxdp::umem const memory{nr::afxdp::umem_options{}.frame_count(32768)};
     auto from = open_at(in.right, context, everything().memory(memory).ring_sizes(4096, 4096));
     auto to = open_at(out.left, context, nr::xdp_options{"out"}.nothing().memory(memory).ring_sizes(4096, 4096));
     auto sender = lab::start_sender(in.left, in.right, {.count = count, .rate = 20'000}); // a ring is 200 ms
