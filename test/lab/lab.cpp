@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -188,17 +189,21 @@ void side::set_down() const { run({"ip", "link", "set", name_, "down"}); }
 void side::set_mtu(unsigned mtu) const { run({"ip", "link", "set", name_, "mtu", std::to_string(mtu)}); }
 void side::remove() const { run({"ip", "link", "delete", name_}); }
 
-void side::send(std::span<std::uint8_t const> frame) const {
+void side::send(std::span<std::uint8_t const> frame) const { send_each({{frame.begin(), frame.end()}}); }
+
+void side::send_each(std::vector<std::vector<std::uint8_t>> const& frames) const {
     enter([&] {
         int const socket = ::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
         sockaddr_ll to{};
         to.sll_family = AF_PACKET;
         to.sll_ifindex = static_cast<int>(::if_nametoindex(name_.c_str()));
-        auto const sent =
-            ::sendto(socket, frame.data(), frame.size(), 0, reinterpret_cast<sockaddr const*>(&to), sizeof to);
+        bool const sent = std::ranges::all_of(frames, [&](auto const& frame) {
+            return ::sendto(socket, frame.data(), frame.size(), 0, reinterpret_cast<sockaddr const*>(&to), sizeof to) ==
+                   static_cast<ssize_t>(frame.size());
+        });
         int const error = errno;
         ::close(socket);
-        if (sent != static_cast<ssize_t>(frame.size()))
+        if (!sent)
             throw std::system_error{error, std::generic_category(), "sendto " + name_};
     });
 }
