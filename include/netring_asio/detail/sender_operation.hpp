@@ -231,11 +231,12 @@ public:
 
     void start() & noexcept {
         base::start([this](typename base::handler on_completion) {
+            // What these hold goes now: an I/O object must not outlive its context, which an operation's state may.
+            auto initiation = std::move(initiation_);
+            auto arguments = std::move(arguments_);
             std::apply(
-                [&](Arguments&... arguments) {
-                    std::move(initiation_)(std::move(on_completion), std::move(arguments)...);
-                },
-                arguments_);
+                [&](Arguments&... values) { std::move(initiation)(std::move(on_completion), std::move(values)...); },
+                arguments);
         });
     }
 
