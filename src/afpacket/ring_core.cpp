@@ -192,7 +192,9 @@ void ring_core::evacuate() noexcept {
         auto const unit_size = geometry_.unit_size;
         auto const at = i * unit_size;
         if (geometry_.has_slots) {
-            std::memcpy(fresh.data() + at, memory_.data() + at, unit_size);
+            // All but the status, which a release on another thread may write.
+            constexpr auto status_size = offsetof(tpacket2_hdr, tp_len);
+            std::memcpy(fresh.data() + at + status_size, memory_.data() + at + status_size, unit_size - status_size);
             continue;
         }
         auto const& header = block(i)->hdr.bh1;
