@@ -64,13 +64,13 @@ void shard_thread::bind_to(int processor) {
 void shard_thread::release(std::function<void()> body, std::function<void(std::exception_ptr)> failed) {
     body_ = std::move(body);
     failed_ = std::move(failed);
+    boost::asio::post(context, [this] { body_(); }); // before any visit
     running_ = true;
     is_released_ = true;
     released_.set_value();
 }
 
 void shard_thread::run() {
-    boost::asio::post(context, [this] { body_(); });
     for (bool ended = false; !ended;) {
         try {
             if (halted_)

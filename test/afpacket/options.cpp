@@ -42,7 +42,7 @@ BOOST_AUTO_TEST_CASE(members_of_a_fanout_group_share_and_a_closed_one_takes_no_m
     auto const number = lab::frame_number(held->data);
     batch.reset();
     second.close();
-    BOOST_TEST(eventually([&] { return packet_socket_count(wire.right) == 1; }));
+    BOOST_TEST(lab::eventually([&] { return packet_socket_count(wire.right) == 1; }));
     lab::send_numbered(wire.left, wire.right, {.count = 100, .first = 100});
     BOOST_TEST(receive_numbers(first, 100) == numbers_up_to(200, 100), per_element());
     BOOST_TEST((lab::frame_number(held->data) == number));
@@ -175,7 +175,7 @@ BOOST_AUTO_TEST_CASE(each_bad_option_is_refused_and_named) {
             });
         }
     });
-    BOOST_TEST(eventually([&] { return packet_socket_count(wire.right) == 0; }));
+    BOOST_TEST(lab::eventually([&] { return packet_socket_count(wire.right) == 0; }));
 }
 
 BOOST_AUTO_TEST_CASE(options_that_this_kernel_knows_are_obtained) {

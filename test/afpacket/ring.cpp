@@ -178,7 +178,7 @@ BOOST_AUTO_TEST_CASE(releasing_a_block_that_was_waited_for_and_came_wakes_nobody
     nr::packet_batch batch;
     ring.arm();
     lab::send_numbered(wire.left, wire.right, {});
-    BOOST_TEST(eventually([&] { return ring.try_receive(batch); }));
+    BOOST_TEST(lab::eventually([&] { return ring.try_receive(batch); }));
     BOOST_TEST(wakeups(ring, 20ms) <= 1); // its arrival
     batch.reset();
     BOOST_TEST(wakeups(ring, 50ms) == 0);
@@ -226,7 +226,7 @@ BOOST_AUTO_TEST_CASE(a_closed_ring_leaves_the_kernel_while_its_packets_stay_read
     BOOST_REQUIRE(ring.receive(second, 500ms, ec) != 0U);
     auto frame = second.hold(*second.begin());
     ring.close();
-    BOOST_TEST(eventually([&] { return packet_socket_count(wire.right) == 0; }));
+    BOOST_TEST(lab::eventually([&] { return packet_socket_count(wire.right) == 0; }));
     BOOST_TEST(wire.right.run({"ip", "-d", "link", "show", "right"}).find("promiscuity 0") != std::string::npos);
     std::vector<std::uint64_t> numbers;
     append_numbers(numbers, first);
@@ -262,7 +262,7 @@ BOOST_AUTO_TEST_CASE(closing_while_another_thread_reads_and_releases) {
         reading.join();
         BOOST_TEST(sum == expected);
     }
-    BOOST_TEST(eventually([&] { return packet_socket_count(wire.right) == 0; }));
+    BOOST_TEST(lab::eventually([&] { return packet_socket_count(wire.right) == 0; }));
 }
 
 BOOST_AUTO_TEST_CASE(nothing_foreign_or_unfiltered_is_captured_while_opening) {

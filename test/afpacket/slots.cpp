@@ -98,7 +98,7 @@ BOOST_AUTO_TEST_CASE(frames_are_held_beyond_the_ring) {
         BOOST_TEST(!kept.copied());
         BOOST_TEST(copied.copied());
     }
-    BOOST_TEST(eventually([&] { return packet_socket_count(wire.right) == 0; })); // the held bytes moved
+    BOOST_TEST(lab::eventually([&] { return packet_socket_count(wire.right) == 0; })); // the held bytes moved
     BOOST_TEST(*lab::frame_number(kept->data) == 7U);
     BOOST_TEST(*lab::frame_number(copied->data) == 8U);
 }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <fstream>
 #include <iterator>
+#include <lab/eventually.hpp>
 #include <lab/lab.hpp>
 #include <lab/numbered.hpp>
 #include <numeric>
@@ -69,14 +70,4 @@ inline std::string packet_sockets(lab::network const& where) {
 inline std::ptrdiff_t packet_socket_count(lab::network const& where) {
     auto const text = packet_sockets(where);
     return std::count(text.begin(), text.end(), '\n') - 1;
-}
-
-template <class Condition>
-bool eventually(Condition condition, std::chrono::milliseconds limit = std::chrono::seconds{2}) {
-    for (auto const end = std::chrono::steady_clock::now() + limit; std::chrono::steady_clock::now() < end;) {
-        if (condition())
-            return true;
-        std::this_thread::sleep_for(std::chrono::milliseconds{2});
-    }
-    return false;
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <lab/allocations.hpp>
+#include <lab/eventually.hpp>
 #include <lab/numbered.hpp>
 #include <numeric>
 #include <vector>
@@ -19,17 +20,6 @@ std::vector<std::uint64_t> numbers(std::uint64_t count) {
 
 std::uint64_t dropped(nr::bridge_direction_statistics const& d) {
     return d.filtered + d.too_long + d.unsupported_offload + d.link_down + d.abandoned;
-}
-
-template <class Condition>
-bool eventually(Condition condition, std::chrono::milliseconds limit = 5s) {
-    auto const end = std::chrono::steady_clock::now() + limit;
-    while (!condition())
-        if (std::chrono::steady_clock::now() > end)
-            return false;
-        else
-            std::this_thread::sleep_for(1ms);
-    return true;
 }
 
 } // namespace
@@ -177,7 +167,7 @@ BOOST_AUTO_TEST_CASE(a_slow_side_holds_up_the_ring_of_the_other) {
     constexpr std::uint64_t count = 20'000;
     lab::send_numbered(hosts.here(), hosts.there(), {.count = count, .size = 1000});
     // A megabyte of ring takes 80 ms at that rate, and so is held when the other has drained.
-    BOOST_TEST(eventually([&] { return bridge.statistics().left_to_right.lost != 0; }));
+    BOOST_TEST(lab::eventually([&] { return bridge.statistics().left_to_right.lost != 0; }));
     BOOST_TEST((bridge.stop() == net::error::operation_aborted));
     auto const statistics = bridge.statistics().left_to_right;
     auto const arrived = receiver.receive(statistics.forwarded, 300ms);
@@ -211,21 +201,21 @@ BOOST_AUTO_TEST_CASE(a_side_may_go_down_and_up) {
         lab::send_numbered(hosts.here(), hosts.there(), {.count = 100, .first = first});
     };
     send(0);
-    BOOST_TEST(eventually([&] { return bridge.statistics().left_to_right.forwarded == 100; }));
+    BOOST_TEST(lab::eventually([&] { return bridge.statistics().left_to_right.forwarded == 100; }));
     hosts.out().set_down();
     send(100);
-    BOOST_TEST(eventually([&] { return bridge.statistics().left_to_right.received == 200; }));
+    BOOST_TEST(lab::eventually([&] { return bridge.statistics().left_to_right.received == 200; }));
     hosts.out().set_up();
-    BOOST_TEST(eventually(
+    BOOST_TEST(lab::eventually(
         [&] { return hosts.out().run({"ip", "link", "show", "out0"}).find("LOWER_UP") != std::string::npos; }));
     send(200);
-    BOOST_TEST(eventually([&] { return bridge.statistics().left_to_right.received == 300; }));
+    BOOST_TEST(lab::eventually([&] { return bridge.statistics().left_to_right.received == 300; }));
     hosts.in().set_down();
     hosts.in().set_up();
-    BOOST_TEST(eventually(
+    BOOST_TEST(lab::eventually(
         [&] { return hosts.here().run({"ip", "link", "show", "here0"}).find("LOWER_UP") != std::string::npos; }));
     send(300);
-    BOOST_TEST(eventually([&] { return bridge.statistics().left_to_right.received == 400; }));
+    BOOST_TEST(lab::eventually([&] { return bridge.statistics().left_to_right.received == 400; }));
     BOOST_TEST((bridge.stop() == net::error::operation_aborted));
     auto const statistics = bridge.statistics().left_to_right;
     auto const arrived = receiver.receive(400, 300ms);
