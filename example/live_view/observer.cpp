@@ -1,10 +1,10 @@
 #include "observer.hpp"
 
+#include "flow_choice.hpp"
 #include <netring_asio/pcap/writer.hpp>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/unordered/unordered_flat_set.hpp>
 
 #include <algorithm>
 #include <sstream>
@@ -245,20 +245,16 @@ json::value observer::state() {
 }
 
 void observer::save(std::span<std::uint64_t const> flows, int descriptor) const {
-    boost::unordered_flat_set<std::string_view> wanted; // keys have no padding: their bytes are their value
+    std::vector<flow_choice::key> keys;
     for (auto const id : flows)
         if (auto const* key = shown_.find(id))
-            wanted.emplace(reinterpret_cast<char const*>(key), sizeof *key);
+            keys.push_back(*key);
+    flow_choice wanted{keys, history_};
     nr::pcap::writer writer;
     writer.assign(descriptor, nr::pcap::writer_options{}.format(nr::pcap::file_format::pcap).link(capture_.link()));
-    nr::decode::decoder const decode;
-    nr::flow::five_tuple const key_of;
-    nr::decode::headers headers;
     for (auto const& packet : history_)
-        if (decode(packet, headers))
-            if (auto const found = key_of(headers))
-                if (wanted.contains({reinterpret_cast<char const*>(&found->key), sizeof found->key}))
-                    writer.write(packet);
+        if (wanted(packet))
+            writer.write(packet);
     writer.close();
 }
 

@@ -4,7 +4,6 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/read_until.hpp>
@@ -47,8 +46,9 @@ int main(int argc, char** argv) try {
     nr::capture capture{context, nr::capture_options{argc > 1 ? argv[1] : "lo"}};
     net::ip::tcp::acceptor acceptor{context, {net::ip::address_v4::loopback(), 0}};
     std::cout << "http://" << acceptor.local_endpoint() << "/metrics" << std::endl;
-    net::co_spawn(context, receive(capture), net::detached);
-    net::co_spawn(context, serve(capture, std::move(acceptor)), net::detached);
+    auto const fail = [](std::exception_ptr error) { std::rethrow_exception(error); }; // neither ends otherwise
+    net::co_spawn(context, receive(capture), fail);
+    net::co_spawn(context, serve(capture, std::move(acceptor)), fail);
     context.run_for(5s);
 } catch (std::exception const& e) {
     std::cerr << e.what() << '\n';

@@ -3,7 +3,6 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -19,8 +18,11 @@ using namespace std::chrono_literals;
 
 net::awaitable<void> receive(nr::capture& capture) {
     nr::packet_batch batch;
-    for (nr::error_code error; !error;)
+    nr::error_code error;
+    while (!error)
         std::tie(error, std::ignore) = co_await capture.async_receive(batch, net::as_tuple(net::use_awaitable));
+    if (error != net::error::operation_aborted) // it was not closed
+        throw nr::system_error{error, "receive"};
 }
 
 net::awaitable<void> report(nr::capture& capture) {
@@ -40,8 +42,12 @@ net::awaitable<void> report(nr::capture& capture) {
 int main(int argc, char** argv) try {
     net::io_context context;
     nr::capture capture{context, nr::capture_options{argc > 1 ? argv[1] : "lo"}};
-    net::co_spawn(context, receive(capture), net::detached);
-    net::co_spawn(context, report(capture), net::detached);
+    auto const pass_on = [](std::exception_ptr error) {
+        if (error)
+            std::rethrow_exception(error); // comes out of run()
+    };
+    net::co_spawn(context, receive(capture), pass_on);
+    net::co_spawn(context, report(capture), pass_on);
     context.run();
 } catch (std::exception const& e) {
     std::cerr << e.what() << '\n';

@@ -41,7 +41,10 @@ int main(int argc, char** argv) try {
     nr::subscriptions interest{nr::capture{context, nr::capture_options{interface}}};
     auto wanted =
         interest.subscribe(nr::subscription::packets{nr::subscription::expression{"tls.sni contains 'shop'"}});
-    interest.async_run([](nr::error_code) {}); // until it is closed
+    interest.async_run([](nr::error_code error) {
+        if (error != net::error::operation_aborted) // it was not closed
+            throw nr::system_error{error, "receive"};
+    });
     net::steady_timer timer{context, 4s};
     timer.async_wait([&](nr::error_code) {
         wanted.unsubscribe();

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import http.client
 import os
+import re
 import shutil
 import signal
 import socket
@@ -93,6 +94,19 @@ def send_datagrams(count):
         one.bind((HERE, 40000))
         for _ in range(count):
             one.sendto(b'x' * 100, (THERE, 9000))
+
+
+def send_in_fragments():
+    """A datagram that the kernel cuts into three, and one whose last fragment comes first."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.bind((HERE, 40001))
+        one.sendto(b'x' * 4000, (THERE, 9000))
+    raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    raw.bind(('here', 0))
+    for offset, payload in ((1, b'z' * 8), (0x2000, struct.pack('>HHHH', 40001, 9000, 16, 0))):
+        raw.send(b'\x02\0\0\0\0\x01\x02\0\0\0\0\x02\x08\0' +
+                 struct.pack('>BBHHHBBH', 0x45, 0, 28, 4711, offset, 64, 17, 0) + socket.inet_aton(HERE) +
+                 socket.inet_aton(THERE) + payload)
 
 
 def send_flows(count, rate=None):
@@ -214,6 +228,26 @@ def check_saving(page, address):
     print('figure: the flow selected saved as a capture file of its 25 packets')
 
 
+def check_saving_of_fragments(page, address, folder):
+    """Later fragments have no ports, and belong to the flow all the same."""
+    packets = page.value('packets')
+    send_in_fragments()
+    send_datagrams(1)  # of another flow
+    page.wait_for('packets', packets + 6)
+    page.wait('shown.flows.some(flow => flow.from.port === 40001)')
+    row = page.row(**{'from': f'{HERE}:40001'})
+    assert row['packets'] == 5, row
+    status, body, _ = get(address, f'/flows.pcap?flows={row["id"]}')
+    assert status == 200
+    path = os.path.join(folder, 'fragments.pcap')
+    with open(path, 'wb') as file:
+        file.write(body)
+    lines = subprocess.run(['tcpdump', '-nr', path, '-v'], capture_output=True, check=True, text=True).stdout
+    offsets = [int(n) for n in re.findall(r'offset (\d+), flags', lines)]
+    assert offsets == [0, 1480, 2960, 8, 0], lines
+    print('figure: a flow of two datagrams in fragments saved with all five, by tcpdump')
+
+
 def check_pause(page):
     page.evaluate('document.getElementById("pause").click()')
     packets = page.value('packets')
@@ -304,6 +338,7 @@ def main():
             page.wait('document.getElementById("link").textContent === "live"')
             check_values(page, capture, before)
             check_saving(page, address)
+            check_saving_of_fragments(page, address, folder)
             check_pause(page)
             if options.screenshots:
                 take_pictures(page, options.screenshots)

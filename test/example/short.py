@@ -107,6 +107,11 @@ def future():
 
 
 @test
+def sender():
+    expect(while_sending('sender'), '^20 packets, then none for 3 s')
+
+
+@test
 def ctrl_c():
     one = program('ctrl_c')
     assert one.line() == 'capturing'

@@ -1,0 +1,7 @@
+#pragma once
+
+#include "../../toy.hpp"
+
+namespace exec {
+using toy::when_any;
+} // namespace exec
