@@ -1,8 +1,18 @@
-# Imported target: Re2::re2
+# Imported target: Re2::re2. Where RE2 has a package of its own that is taken: it knows what else is to be linked.
+include(FindPackageHandleStandardArgs)
+find_package(re2 CONFIG QUIET)
+if(TARGET re2::re2)
+  find_package_handle_standard_args(Re2 REQUIRED_VARS re2_DIR)
+  if(NOT TARGET Re2::re2)
+    add_library(Re2::re2 INTERFACE IMPORTED)
+    set_target_properties(Re2::re2 PROPERTIES INTERFACE_LINK_LIBRARIES re2::re2)
+  endif()
+  return()
+endif()
+
 find_path(Re2_INCLUDE_DIR re2/re2.h)
 find_library(Re2_LIBRARY re2)
 mark_as_advanced(Re2_INCLUDE_DIR Re2_LIBRARY)
-include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(Re2 REQUIRED_VARS Re2_LIBRARY Re2_INCLUDE_DIR)
 if(Re2_FOUND AND NOT TARGET Re2::re2)
   add_library(Re2::re2 UNKNOWN IMPORTED)

@@ -30,15 +30,13 @@ export HOME=/tmp TERM=dumb
 cmake_consumer() {
     . scripts/common.sh
     install_packages "${BUILD_PACKAGES[@]}"
-    cmake --preset release -DNETRING_ASIO_BUILD_TESTS=OFF -DNETRING_ASIO_BUILD_EXAMPLES=OFF -DNETRING_ASIO_BUILD_BENCHMARKS=OFF
-    cmake --build build/release
-    cmake --install build/release --prefix /usr/local
+    cmake --preset package
+    cmake --build --preset package
+    cmake --install build/package
     cmake -S test_package -B /tmp/consumer -G Ninja -DCOMPONENTS=core,flow,export,session,subscription,xdp
     cmake --build /tmp/consumer
     for program in /tmp/consumer/consumer_*; do "$program"; done
-    mkdir /tmp/watch
-    awk '/^```cpp/ { on = 1; next } /^```/ { on = 0 } on' README.md >/tmp/watch/watch.cpp
-    awk '/^```cmake/ { on = 1; next } /^```/ { on = 0 } on' README.md >/tmp/watch/CMakeLists.txt
+    readme_program /tmp/watch
     cmake -S /tmp/watch -B /tmp/watch/build -G Ninja
     cmake --build /tmp/watch/build
     status=0

@@ -51,4 +51,11 @@ configure() {
     cmake --preset "$1" "${launcher[@]}" "${@:2}" >/dev/null
 }
 
+# readme_program FOLDER: the first program of README.md, and its CMakeLists.txt.
+readme_program() {
+    mkdir -p "$1"
+    awk '/^```cpp/ { on = 1; next } /^```/ { on = 0 } on' README.md >"$1/watch.cpp"
+    awk '/^```cmake/ { on = 1; next } /^```/ { on = 0 } on' README.md >"$1/CMakeLists.txt"
+}
+
 build() { cmake --build --preset "$1" --parallel "$(nproc)" "${@:2}"; }

@@ -226,8 +226,14 @@ subscriptions() {
 }
 
 packages() {
-    claim_script "consumers: installed, with pkg-config, as a subdirectory with shared libraries; each component loads what it needs, another Asio does not link" \
-        "CMake, ldd and the linker" ctest --preset dev -R '^consumer\.'
+    claim_script "consumers: installed, with pkg-config, in their own tree, by FetchContent with shared libraries; each component loads what it needs, another Asio does not link" \
+        "CMake, ldd, readelf and the linker" ctest --preset dev -C whole -R '^consumer\.'
+    claim_script "the recipe for ConanCenter makes a package" "Conan without a remote" scripts/conan.sh center
+    if [ -n "${VCPKG_ROOT-}" ]; then
+        claim_script "the overlay port, static and shared" "vcpkg without downloads" scripts/vcpkg.sh
+    else
+        say "not shown: the overlay port (set VCPKG_ROOT to a tree of vcpkg with its tool)"
+    fi
     claim_script "what a browser shows of the live view is what was sent; 10 000 new flows a second lose nothing" \
         "headless Chromium; the kernel's counters and tcpdump" \
         python3 test/example/live_view.py build/dev/example/live_view/live_view --load 10
@@ -238,8 +244,14 @@ packages() {
     claim_script "the programs of the tutorials, copied out of the guide, build with the installed library and run" \
         "the same" \
         python3 test/example/tutorial.py build/doc/index.html build/installed example/short
-    claim_script "from nothing: the README's two commands, the Conan consumer, the CMake consumer" \
-        "a bare Debian 12, made for it" scripts/bare_debian.sh
+    if command -v cargo >/dev/null; then
+        claim_script "the program of the guide that uses netring is one" "cargo" \
+            cargo check --quiet --locked --manifest-path example/migration/netring/Cargo.toml --target-dir build/netring
+    fi
+    local what
+    for what in demo conan cmake tests; do # README's two commands are the first and the last
+        claim_script "from nothing: $what" "a bare Debian 12, made for it" scripts/bare_debian.sh "$what"
+    done
 }
 
 async() {
