@@ -16,7 +16,8 @@ mmdebstrap --quiet --variant=apt bookworm "$bare" "${sources[@]}" >"$work/log" 2
     { cat "$work/log" >&2 && fail "mmdebstrap could not make a root."; }
 mkdir "$bare/netring_asio"
 git archive HEAD | tar -x -C "$bare/netring_asio"
-for file in /etc/resolv.conf /etc/hosts /etc/pip.conf /etc/ssl/certs/ca-certificates.crt; do # the network as it is here
+# The network as it is here, with the authorities that this machine trusts.
+for file in /etc/resolv.conf /etc/hosts /etc/pip.conf /etc/ssl/certs/ca-certificates.crt /usr/local/share/ca-certificates/*; do
     [ ! -e "$file" ] || { mkdir -p "$bare${file%/*}" && cp -L "$file" "$bare$file"; }
 done
 

@@ -3,6 +3,7 @@
 #include <netring_asio/capture.hpp>
 #include <netring_asio/export/ipfix_exporter.hpp>
 #include <netring_asio/flow/dedup.hpp>
+#include <netring_asio/flow/event_merger.hpp>
 #include <netring_asio/flow_stream.hpp>
 #include <netring_asio/injector.hpp>
 #include <netring_asio/pacer.hpp>
@@ -48,6 +49,25 @@ void publish(std::span<nr::flow::event const> flows);
 template <class... F>
 struct overloaded : F... {
     using F::operator()...;
+};
+
+// ---- many_cores.md
+
+class timeline {
+public:
+    explicit timeline(std::size_t shards)
+        : merger_{shards, 1s} {}
+
+    void add(std::size_t shard, nr::flow::event_batch const& events) { // of each shard in its order
+        merger_.push(shard, {events.begin(), events.end()});
+        merger_.take(in_order_);
+        publish(in_order_);
+        in_order_.clear();
+    }
+
+private:
+    nr::flow::event_merger<nr::flow::event> merger_;
+    std::vector<nr::flow::event> in_order_;
 };
 
 // ---- bridge.md

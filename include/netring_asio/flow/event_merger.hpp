@@ -29,12 +29,12 @@ public:
 
     /// Takes events of a source in, in the order in which it told them.
     void push(std::size_t source, std::span<Event const> events) {
-        for (auto const& event : events) {
-            late_ += event.time < told_ ? 1 : 0;
-            waiting_.push_back({event, order_++});
+        for (auto const& one : events) {
+            late_ += one.time < told_ ? 1 : 0;
+            waiting_.push_back({one, order_++});
             std::push_heap(waiting_.begin(), waiting_.end(), later);
-            reached_[source] = std::max(reached_[source], event.time);
-            newest_ = std::max(newest_, event.time);
+            reached_[source] = std::max(reached_[source], one.time);
+            newest_ = std::max(newest_, one.time);
         }
     }
 
