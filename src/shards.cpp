@@ -1,14 +1,18 @@
 #include <netring_asio/detail/shard_thread.hpp>
 #include <netring_asio/shards_options.hpp>
 
+#include <array>
 #include <cerrno>
 #include <future>
 #include <string>
 #include <thread>
 #include <utility>
 
+#include <linux/mempolicy.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace netring_asio {
 
@@ -31,13 +35,14 @@ shard_thread::~shard_thread() {
     join();
 }
 
-void shard_thread::start(std::optional<int> processor, std::function<void()> prepare) {
+void shard_thread::start(std::optional<int> processor, numa_policy numa, std::function<void()> prepare) {
     std::promise<void> opened;
     auto result = opened.get_future();
-    thread_ = std::thread{[this, processor, opened = std::move(opened), prepare = std::move(prepare)]() mutable {
+    thread_ = std::thread{[this, processor, numa, opened = std::move(opened), prepare = std::move(prepare)]() mutable {
         try {
             if (processor)
                 bind_to(*processor);
+            take_memory_by(numa);
             prepare();
         } catch (...) {
             opened.set_exception(std::current_exception());
@@ -59,6 +64,21 @@ void shard_thread::bind_to(int processor) {
     if (int const code = ::pthread_setaffinity_np(::pthread_self(), sizeof set, &set); code != 0)
         throw system_error{error_code{code, boost::system::system_category()},
                            "processor " + std::to_string(processor)};
+}
+
+void shard_thread::take_memory_by(numa_policy policy) {
+    if (policy == numa_policy::inherited)
+        return;
+    unsigned processor = 0, node = 0;
+    constexpr std::size_t bits = 8 * sizeof(unsigned long);
+    std::array<unsigned long, 1024 / bits> nodes{};
+    if (policy == numa_policy::strict && ::getcpu(&processor, &node) == 0 && node < 1024)
+        nodes[node / bits] = 1UL << node % bits;
+    auto const done = policy == numa_policy::local
+                          ? ::syscall(SYS_set_mempolicy, MPOL_LOCAL, nullptr, 0)
+                          : ::syscall(SYS_set_mempolicy, MPOL_BIND, nodes.data(), bits * nodes.size());
+    if (done != 0 && errno != ENOSYS)
+        throw system_error{error_code{errno, boost::system::system_category()}, "numa"};
 }
 
 void shard_thread::release(std::function<void()> body, std::function<void(std::exception_ptr)> failed) {

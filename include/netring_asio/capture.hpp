@@ -114,13 +114,13 @@ public:
     void open(capture_options const& options) {
         impl_->ring.open(options);
         error_code ec;
-        impl_->watch(ec);
+        impl_->watch(impl_->ring.options().spin(), ec);
         if (ec)
             throw system_error{ec, "epoll"};
     }
     void open(capture_options const& options, error_code& ec) {
         impl_->ring.open(options, ec);
-        impl_->watch(ec);
+        impl_->watch(impl_->ring.options().spin(), ec);
     }
 
     /// Takes over a packet socket that was opened elsewhere and has no ring yet, as `open` does with its own. It is
@@ -128,13 +128,13 @@ public:
     void assign(int native_handle, capture_options const& options) {
         impl_->ring.assign(native_handle, options);
         error_code ec;
-        impl_->watch(ec);
+        impl_->watch(impl_->ring.options().spin(), ec);
         if (ec)
             throw system_error{ec, "epoll"};
     }
     void assign(int native_handle, capture_options const& options, error_code& ec) {
         impl_->ring.assign(native_handle, options, ec);
-        impl_->watch(ec);
+        impl_->watch(impl_->ring.options().spin(), ec);
     }
 
     bool is_open() const noexcept { return impl_->ring.is_open(); }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <netring_asio/detail/api.hpp>
+#include <netring_asio/detail/spinner.hpp>
 #include <netring_asio/fanout.hpp>
 #include <netring_asio/link_down_policy.hpp>
 
@@ -139,6 +140,15 @@ public:
         prefer_busy_poll_ = budget;
         return *this;
     }
+    /// Has asynchronous receives look in the ring for this long before they sleep, while that pays; `spin_always` for
+    /// ever. Waking up costs more than the packet, so this is for latency, with `low_latency`: a block is not there
+    /// before its timeout however one looks. Other handlers of the context have their turn in between. It costs all the
+    /// CPU time that there is until the limit; for `io_context::poll`, which does not return while there is anything to
+    /// do, it is work.
+    capture_options& spin(std::chrono::nanoseconds limit) noexcept {
+        spin_ = limit;
+        return *this;
+    }
     capture_options& fanout(fanout_options value) {
         fanout_ = std::move(value);
         return *this;
@@ -175,6 +185,7 @@ public:
     timestamp_source timestamps() const noexcept { return timestamps_; }
     std::optional<std::chrono::microseconds> busy_poll() const noexcept { return busy_poll_; }
     std::optional<std::uint16_t> prefer_busy_poll() const noexcept { return prefer_busy_poll_; }
+    std::chrono::nanoseconds spin() const noexcept { return spin_; }
     std::optional<fanout_options> const& fanout() const noexcept { return fanout_; }
     std::string const& network_namespace() const noexcept { return network_namespace_; }
     link_down_policy on_link_down() const noexcept { return on_link_down_; }
@@ -195,6 +206,7 @@ private:
     std::size_t block_count_ = 128;
     std::chrono::milliseconds block_timeout_{5};
     std::chrono::microseconds latency_budget_{0};
+    std::chrono::nanoseconds spin_{0};
     std::uint32_t snap_length_ = 262144;
     int interface_index_ = 0;
     timestamp_source timestamps_ = timestamp_source::software;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <netring_asio/detail/shard_thread.hpp>
+#include <netring_asio/error.hpp>
 #include <netring_asio/packet_source.hpp>
 #include <netring_asio/shard_source.hpp>
 #include <netring_asio/shards_options.hpp>
@@ -75,12 +76,14 @@ public:
         requires std::is_invocable_r_v<Source, Open&, boost::asio::io_context&, std::size_t>
     shards(shards_options const& options, Open open)
         : options_{options} {
+        if (options_.numa() == numa_policy::strict && options_.processors().empty())
+            throw system_error{error::conflicting_options, "numa: strict, without processors"};
         auto const& processors = options_.processors();
         for (std::size_t i = 0; i != options_.count(); ++i) {
             auto& m = members_.emplace_back();
             auto const processor =
                 processors.empty() ? std::optional<int>{} : std::optional{processors[i % processors.size()]};
-            m.thread.start(processor,
+            m.thread.start(processor, options_.numa(),
                            [&m, &open, i] { m.source = std::make_shared<source_state>(open(m.thread.context, i)); });
         }
         // With fewer members the packets were shared differently.

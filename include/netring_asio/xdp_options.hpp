@@ -1,18 +1,25 @@
 #pragma once
 
 #include <netring_asio/afxdp/umem.hpp>
+#include <netring_asio/detail/api.hpp>
+#include <netring_asio/detail/spinner.hpp>
 #include <netring_asio/link_down_policy.hpp>
 #include <netring_asio/xdp_rule.hpp>
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace netring_asio {
+
+namespace afxdp {
+class program;
+}
 
 /// Where the XDP program runs.
 enum class xdp_attach_mode : std::uint8_t {
@@ -91,6 +98,8 @@ public:
         choice_ = choice::map;
         return *this;
     }
+    /// Takes the map of a program that several sockets share and that stays as long as one of them: see `xdp_group`.
+    NETRING_ASIO_API xdp_options& program(std::shared_ptr<afxdp::program const> value);
     /// Attaches the first XDP program of an object file, made by clang or bpftool, which has an XSKMAP "xsks_map".
     xdp_options& object_file(std::string path) {
         object_file_ = std::move(path);
@@ -187,6 +196,12 @@ public:
         latency_budget_ = value;
         return *this;
     }
+    /// Has asynchronous receives look in the rings for this long before they sleep, while that pays; `spin_always` for
+    /// ever. As `capture_options::spin`.
+    xdp_options& spin(std::chrono::nanoseconds limit) noexcept {
+        spin_ = limit;
+        return *this;
+    }
     /// Computes the checksums of TCP and UDP that a local stack left to the device, which XDP cannot tell, in what is
     /// received; known by their value. Of the outermost headers only.
     xdp_options& finish_checksums(bool value) noexcept {
@@ -246,6 +261,7 @@ public:
     std::optional<std::chrono::microseconds> busy_poll() const noexcept { return busy_poll_; }
     std::uint16_t busy_poll_budget() const noexcept { return busy_poll_budget_; }
     std::chrono::microseconds latency_budget() const noexcept { return latency_budget_; }
+    std::chrono::nanoseconds spin() const noexcept { return spin_; }
     bool finish_checksums() const noexcept { return finish_checksums_; }
     bool metadata() const noexcept { return metadata_; }
     bool promiscuous() const noexcept { return promiscuous_; }
@@ -259,6 +275,7 @@ private:
     std::string object_file_;
     std::string network_namespace_;
     std::vector<xdp_rule> rules_;
+    std::shared_ptr<afxdp::program const> program_;
     afxdp::umem memory_;
     afxdp::umem_options memory_options_;
     std::optional<std::size_t> receive_frames_;
@@ -266,6 +283,7 @@ private:
     std::optional<std::size_t> pin_budget_;
     std::optional<std::chrono::microseconds> busy_poll_;
     std::chrono::microseconds latency_budget_{0};
+    std::chrono::nanoseconds spin_{0};
     std::size_t batch_size_ = 256;
     int interface_index_ = 0;
     int map_ = -1;

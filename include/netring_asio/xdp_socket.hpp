@@ -434,7 +434,7 @@ private:
         rx_->ring = port_.receiver();
         tx_->ring = port_.transmitter();
         context = "epoll";
-        rx_->watch(ec);
+        rx_->watch(port_.options().spin(), ec);
         tx_->watch(ec);
     }
 

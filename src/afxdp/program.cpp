@@ -321,6 +321,8 @@ void program::open(std::string const& interface, int interface_index, xdp_option
         state_ = std::move(made);
 }
 
+int program::map() const noexcept { return state_ ? state_->map.get() : -1; }
+
 void program::set_queue(std::uint32_t queue, int socket, error_code& ec) noexcept {
     ec = {};
     if (!state_)
@@ -382,3 +384,12 @@ program::passed_frames program::passed() const noexcept {
 }
 
 } // namespace netring_asio::afxdp
+
+namespace netring_asio {
+
+xdp_options& xdp_options::program(std::shared_ptr<afxdp::program const> value) {
+    program_ = std::move(value);
+    return map(program_->map());
+}
+
+} // namespace netring_asio

@@ -2,11 +2,16 @@
 #include "support.hpp"
 #include <netring_asio/afxdp/program.hpp>
 #include <netring_asio/afxdp/xsk.hpp>
+#include <netring_asio/shards.hpp>
+#include <netring_asio/xdp_group.hpp>
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <lab/allocations.hpp>
 #include <random>
 #include <thread>
@@ -140,6 +145,46 @@ BOOST_AUTO_TEST_CASE(two_sockets_of_different_queues_share_a_memory) {
         BOOST_TEST(program.passed().all == 0U);
     }
     BOOST_TEST(memory.ledger().free == memory.ledger().total());
+}
+
+BOOST_AUTO_TEST_CASE(shards_over_the_queues_of_an_interface) {
+    lab::pair const wire{lab::pair_options{}.queues(2)};
+    constexpr unsigned count = 200;
+    std::array<std::atomic<unsigned>, 2> received{}, of_its_queue{};
+    {
+        auto group = wire.right.enter(
+            [] { return nr::shards{nr::shards_options{}.count(2).drain_limit(30s), nr::xdp_group{everything()}}; });
+        group.start([&](nr::shard<nr::xdp_socket> self) -> net::awaitable<void> {
+            auto source = self.source();
+            nr::packet_batch batch;
+            for (;;) {
+                auto const [error, n] = co_await source.async_receive(batch, net::as_tuple(net::use_awaitable));
+                if (error)
+                    co_return;
+                for (auto const packet : batch) {
+                    ++received[self.index()];
+                    of_its_queue[self.index()] += packet.queue == self.index() ? 1 : 0;
+                }
+            }
+        });
+        for (unsigned i = 0; i != count; ++i)
+            wire.left.send(frames::ethernet(0x800, frames::ip4(17, frames::udp(1000 + i, 53))));
+        group.stop();
+        group.wait();
+        BOOST_TEST(group.statistics().received == count);
+        for (std::size_t i = 0; i != 2; ++i) {
+            BOOST_TEST(group.statistics(i).received == received[i]);
+            BOOST_TEST(received[i] == of_its_queue[i]);
+            BOOST_TEST(received[i] != 0U);
+        }
+        BOOST_TEST_MESSAGE("figure: the queues of veth had " << received[0] << " and " << received[1] << " of " << count
+                                                             << " flows");
+    }
+    BOOST_TEST(!has_program(wire.right));
+    BOOST_CHECK_EXCEPTION(
+        wire.right.enter([] { return nr::shards{nr::shards_options{}.count(3), nr::xdp_group{everything()}}; }),
+        nr::system_error, [](auto const& error) { return bool{error.code()}; });
+    BOOST_TEST(!has_program(wire.right));
 }
 
 BOOST_AUTO_TEST_CASE(neither_direction_starves_the_other) {

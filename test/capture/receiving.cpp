@@ -8,12 +8,17 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
+#include <atomic>
+#include <functional>
+#include <mutex>
 #include <optional>
 #include <ranges>
 #include <thread>
@@ -219,6 +224,159 @@ BOOST_AUTO_TEST_CASE(nothing_runs_while_nothing_comes_whatever_is_held) {
     context.run_for(200ms);
     ::getrusage(RUSAGE_THREAD, &after);
     BOOST_TEST(after.ru_nvcsw - before.ru_nvcsw <= 5);
+}
+
+BOOST_AUTO_TEST_CASE(who_spins_leaves_time_to_others_and_hears_of_cancellation_and_the_link) {
+    lab::pair const wire;
+    net::io_context context;
+    auto const options = roomy().profile(nr::capture_profile::low_latency).spin(nr::spin_always);
+    auto capture = open_capture(context, wire.right, options);
+    auto sender = lab::start_sender(wire.left, wire.right, {.count = 2'000, .rate = 20'000});
+    std::vector<std::uint64_t> numbers;
+    int ticks = 0;
+    nr::packet_batch batch;
+    nr::error_code seen;
+    net::steady_timer clock{context}, watchdog{context, 20s};
+    std::function<void()> receive = [&] {
+        capture.async_receive(batch, [&](nr::error_code error, std::size_t) {
+            seen = error;
+            append_numbers(numbers, batch);
+            if (!error && numbers.size() != 2'000)
+                receive();
+        });
+    };
+    std::function<void()> tick = [&] {
+        clock.expires_after(1ms);
+        clock.async_wait([&](nr::error_code) { ++ticks, tick(); });
+    };
+    watchdog.async_wait([&](nr::error_code error) {
+        if (!error)
+            context.stop();
+    });
+    auto run_while = [&](auto condition) {
+        while (condition() && context.run_one() != 0) {
+        }
+    };
+    receive();
+    tick();
+    run_while([&] { return numbers.size() != 2'000; });
+    BOOST_TEST(numbers == numbers_up_to(2'000), per_element());
+    BOOST_TEST(ticks > 0);
+
+    net::cancellation_signal signal;
+    auto expect = [&](auto happens, nr::error_code wanted) {
+        bool done = false;
+        capture.async_receive(batch, net::bind_cancellation_slot(signal.slot(), [&](nr::error_code error, std::size_t) {
+                                  done = true;
+                                  BOOST_TEST(error == wanted);
+                              }));
+        for (int i = 0; i != 100; ++i)
+            context.run_one();
+        BOOST_TEST(!done);
+        happens();
+        BOOST_TEST(!done);
+        run_while([&] { return !done; });
+    };
+    expect([&] { signal.emit(net::cancellation_type::total); }, net::error::operation_aborted);
+    expect([&] { capture.cancel(); }, net::error::operation_aborted);
+    expect([&] { wire.right.set_down(); }, nr::error::interface_down);
+    expect([&] { capture.close(); }, net::error::operation_aborted);
+    BOOST_TEST(!context.stopped());
+}
+
+BOOST_AUTO_TEST_CASE(cancel_and_close_may_be_posted_to_its_strand_from_any_thread) {
+    lab::pair const wire;
+    net::io_context context{2};
+    auto const strand = net::make_strand(context);
+    nr::capture capture{strand};
+    wire.right.enter([&] { capture.open(roomy()); });
+    constexpr std::uint64_t count = 5'000;
+    std::vector<std::uint64_t> numbers; // of the strand
+    nr::packet_batch batch;
+    bool ended = false;
+    int cancelled = 0;
+    std::mutex mutex;
+    std::vector<nr::packet_batch> held; // until another thread releases them
+    std::function<void()> receive = [&] {
+        capture.async_receive(batch, [&](nr::error_code error, std::size_t) {
+            append_numbers(numbers, batch);
+            {
+                std::lock_guard const lock{mutex};
+                held.push_back(std::move(batch));
+            }
+            cancelled += error == net::error::operation_aborted ? 1 : 0;
+            ended = error == nr::error::not_open;
+            if (!ended)
+                receive();
+        });
+    };
+    net::post(strand, receive);
+    std::atomic<bool> done{false};
+    std::atomic<std::uint64_t> received{0};
+    std::vector<std::thread> threads;
+    for (int i = 0; i != 2; ++i)
+        threads.emplace_back([&] { context.run(); });
+    threads.emplace_back([&] {
+        while (!done) {
+            received = capture.statistics().received;
+            std::this_thread::yield();
+        }
+    });
+    threads.emplace_back([&] {
+        while (!done) {
+            std::vector<nr::packet_batch> releasing;
+            {
+                std::lock_guard const lock{mutex};
+                releasing.swap(held);
+            }
+            releasing.clear();
+            std::this_thread::yield();
+        }
+    });
+    threads.emplace_back([&] {
+        while (!done) {
+            net::post(strand, [&] { capture.cancel(); });
+            std::this_thread::sleep_for(200us);
+        }
+    });
+    lab::send_numbered(wire.left, wire.right, {.count = count});
+    BOOST_TEST(lab::eventually([&] { return received == count; }));
+    // What came is received before it ends.
+    std::atomic<std::size_t> so_far{0};
+    BOOST_TEST(lab::eventually([&] {
+        net::post(strand, [&] { so_far = numbers.size(); });
+        return so_far == count;
+    }));
+    done = true;
+    net::post(strand, [&] { capture.close(); });
+    for (auto& thread : threads)
+        thread.join();
+    BOOST_TEST(ended);
+    BOOST_TEST(cancelled > 0);
+    BOOST_TEST(numbers == numbers_up_to(count), per_element());
+}
+
+BOOST_AUTO_TEST_CASE(spinning_in_vain_becomes_rare) {
+    nr::detail::spinner spinner{1ms};
+    auto in_vain = [&] { // one wait for something that comes too late
+        int looks = 0;
+        while (spinner.goes_on())
+            ++looks;
+        std::this_thread::sleep_for(2ms);
+        spinner.ended();
+        return looks != 0;
+    };
+    std::vector<int> spun;
+    for (int i = 0; i != 12; ++i)
+        if (in_vain())
+            spun.push_back(i);
+    BOOST_TEST(spun == (std::vector<int>{0, 2, 6}), per_element());
+    nr::detail::spinner patient{1h};
+    BOOST_TEST(patient.goes_on());
+    patient.ended();
+    BOOST_TEST(patient.goes_on());
+    nr::detail::spinner none;
+    BOOST_TEST(!none.goes_on());
 }
 
 BOOST_AUTO_TEST_CASE(batches_and_frames_outlive_the_capture_and_its_context) {

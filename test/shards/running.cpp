@@ -23,7 +23,10 @@
 #include <thread>
 #include <vector>
 
+#include <linux/mempolicy.h>
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace net = boost::asio;
 using namespace std::chrono_literals;
@@ -409,6 +412,29 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_opened_is_told_and_the_rest_closed) {
     BOOST_TEST(lab::eventually([&] { return packet_socket_count(wire.right) == 0; }));
     BOOST_CHECK_THROW(wire.right.enter([&] { nr::shards{four().processors({100'000}), nr::capture_group{small()}}; }),
                       nr::system_error);
+}
+
+BOOST_AUTO_TEST_CASE(memory_is_taken_by_the_policy_that_was_asked_for) {
+    auto const policy_of = [](nr::shards_options const& options) {
+        lab::pair const wire;
+        auto group = wire.right.enter([&] { return nr::shards{options, nr::capture_group{small()}}; });
+        std::atomic<int> mode{-1};
+        group.start([&](nr::shard<nr::capture>) { // on the thread of the shard
+            int found = 0;
+            mode = ::syscall(SYS_get_mempolicy, &found, nullptr, 0, nullptr, 0) == 0 ? found : -errno;
+        });
+        group.wait();
+        return mode.load();
+    };
+    auto const one = nr::shards_options{}.count(1).processors({0});
+    auto const inherited = policy_of(one);
+    bool const has_nodes = inherited >= 0;
+    BOOST_TEST(inherited == (has_nodes ? MPOL_DEFAULT : -ENOSYS));
+    auto const local = policy_of(nr::shards_options{one}.numa(nr::numa_policy::local));
+    BOOST_TEST((has_nodes ? local == MPOL_LOCAL || local == MPOL_PREFERRED : local == -ENOSYS)); // before 5.14
+    BOOST_TEST(policy_of(nr::shards_options{one}.numa(nr::numa_policy::strict)) == (has_nodes ? MPOL_BIND : -ENOSYS));
+    BOOST_CHECK_EXCEPTION(policy_of(nr::shards_options{}.count(1).numa(nr::numa_policy::strict)), nr::system_error,
+                          [](auto const& e) { return e.code() == nr::error::conflicting_options; });
 }
 
 BOOST_AUTO_TEST_CASE(each_runs_on_its_processor_and_halts) {

@@ -36,6 +36,10 @@ using netring_asio::take_result;
 /// Batches and frames may outlive the ring.
 class NETRING_ASIO_API rx_ring {
 public:
+    /// Whether what made `wait_handle` readable is dealt with before looking for packets. It may wait until there are
+    /// none: left alone it makes it readable once more.
+    static constexpr bool acknowledges_first = false;
+
     rx_ring();
     rx_ring(rx_ring&& other) noexcept;
     rx_ring& operator=(rx_ring&& other) noexcept;
@@ -66,7 +70,7 @@ public:
     /// while, the one that reads the kernel's counters.
     take_result take(packet_batch& batch);
     bool try_receive(packet_batch& batch) { return take(batch) == take_result::taken; }
-    /// To be called when `wait_handle` was readable, before looking into the ring: clears it, and looks after the link.
+    /// To be called when `wait_handle` was readable and the ring is empty: clears it, and looks after the link.
     void acknowledge() noexcept;
     /// To be called before waiting, after the ring was found empty and before it is looked into once more: has the
     /// release of the block that comes next make `wait_handle` readable.

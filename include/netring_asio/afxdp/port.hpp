@@ -61,6 +61,9 @@ private:
 /// The receiving half of a port; it has the shape of `afpacket::rx_ring`.
 class NETRING_ASIO_API receiver {
 public:
+    /// Whether what woke the receiver is dealt with before it looks for packets: wake-ups are counted.
+    static constexpr bool acknowledges_first = true;
+
     receiver() noexcept = default;
 
     bool is_open() const noexcept;

@@ -41,6 +41,9 @@ public:
     void close() noexcept;
     bool is_open() const noexcept { return state_ != nullptr; }
 
+    /// The XSKMAP, -1 if there is none. It belongs to the program.
+    int map() const noexcept;
+
     /// Has the map lead a queue to a socket, or with -1 to the stack.
     void set_queue(std::uint32_t queue, int socket, error_code& ec) noexcept;
     /// Replaces the filters while frames come: each is judged by the old ones or by the new. On failure the old ones

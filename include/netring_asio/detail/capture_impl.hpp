@@ -4,6 +4,7 @@
 #include <netring_asio/detail/channel_message.hpp>
 #include <netring_asio/detail/receive_op.hpp>
 #include <netring_asio/detail/receive_steps.hpp>
+#include <netring_asio/detail/spinner.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/packet/owned_packet.hpp>
 #include <netring_asio/packet/packet_batch.hpp>
@@ -24,6 +25,7 @@ namespace netring_asio::detail {
 template <class Executor, class Ring = afpacket::rx_ring>
 struct capture_impl : std::enable_shared_from_this<capture_impl<Executor, Ring>> {
     using executor_type = Executor;
+    using ring_type = Ring;
 
     template <class Channel>
     using message_type = channel_message<Channel>;
@@ -34,15 +36,17 @@ struct capture_impl : std::enable_shared_from_this<capture_impl<Executor, Ring>>
     explicit capture_impl(capture_impl<Other, Ring>&& other)
         : ring{std::move(other.ring)}
         , wake{std::move(other.wake)}
+        , spin{other.spin}
         , retained{std::move(other.retained)} {}
 
     Executor get_executor() noexcept { return wake.get_executor(); }
 
     /// Has the reactor look after the ring. The descriptor is a duplicate: the ring outlives the reactor where batches
     /// do.
-    void watch(error_code& ec) {
+    void watch(std::chrono::nanoseconds spin_limit, error_code& ec) {
         if (ec)
             return;
+        spin = spinner{spin_limit};
         if (int const duplicate = ring.duplicate_wait_handle(ec); !ec)
             wake.assign(duplicate, ec);
         if (ec)
@@ -112,6 +116,7 @@ struct capture_impl : std::enable_shared_from_this<capture_impl<Executor, Ring>>
 
     Ring ring;
     boost::asio::posix::basic_stream_descriptor<Executor> wake;
+    spinner spin;
     packet_batch retained; // taken already, delivered first by the next operation
     std::vector<owned_packet> spare;
     boost::asio::cancellation_signal pipe_cancellation;

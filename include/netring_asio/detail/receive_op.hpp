@@ -1,6 +1,7 @@
 #pragma once
 
 #include <netring_asio/detail/complete_immediately.hpp>
+#include <netring_asio/detail/spinner.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/take_result.hpp>
 
@@ -49,11 +50,10 @@ public:
     void operator()(error_code ec = {}) {
         if (impl_->cancels != cancels_ || cancellation_.cancelled() != boost::asio::cancellation_type::none)
             ec = boost::asio::error::operation_aborted;
-        if (!ec) {
-            impl_->ring.acknowledge();
-            if (auto const result = look(*impl_, step_, ec); result != take_result::taken && !ec)
+        if (!ec)
+            if (auto const result = look_again(ec); result != take_result::taken && !ec)
                 return proceed(result);
-        }
+        impl_->spin.ended();
         impl_->receiving = Step::goes_on;
         impl_.reset();
         step_.deliver(ec, std::move(handler_));
@@ -63,6 +63,8 @@ public:
     static take_result look(Impl& impl, Step& step, error_code& ec) {
         auto result = step.take(impl);
         if (result == take_result::empty && !(ec = impl.ring.take_error())) {
+            if (impl.spin.goes_on())
+                return take_result::again;
             impl.ring.arm();
             result = step.take(impl);
         }
@@ -70,6 +72,25 @@ public:
     }
 
 private:
+    take_result look_again(error_code& ec) {
+        auto& impl = *impl_;
+        bool const acknowledged = Impl::ring_type::acknowledges_first && !impl.spin.spins();
+        if (acknowledged)
+            impl.ring.acknowledge();
+        auto result = step_.take(impl);
+        if (impl.spin.spins()) {
+            for (int left = spinner::looks; result == take_result::empty && left != 0; --left)
+                result = step_.take(impl);
+            if (result == take_result::empty && !impl.spin.looks_up() && impl.spin.goes_on())
+                return take_result::again;
+        }
+        if (result != take_result::empty)
+            return result;
+        if (!acknowledged)
+            impl.ring.acknowledge();
+        return look(impl, step_, ec);
+    }
+
     std::shared_ptr<Impl> impl_;
     Step step_;
     Handler handler_;
@@ -85,6 +106,7 @@ void start_receive(std::shared_ptr<Impl> const& impl, Step step, Handler&& handl
     auto const result = op::look(*impl, step, ec);
     if (result != take_result::taken && !ec)
         return op{impl, step, std::forward<Handler>(handler)}.proceed(result);
+    impl->spin.ended();
     impl->receiving = Step::goes_on;
     step.deliver_immediately(ec, impl->wake.get_executor(), std::forward<Handler>(handler));
 }

@@ -43,8 +43,10 @@ struct shard_source_state : std::enable_shared_from_this<shard_source_state<Sour
         if constexpr (requires(error_code& ec) { source.pause(ec); }) {
             error_code ignored;
             source.pause(ignored);
+            settled = std::chrono::milliseconds{10};
             // What the kernel holds back in a block that is not full, for a timeout that old kernels round up.
-            settled = source.options().block_timeout() + std::chrono::milliseconds{10};
+            if constexpr (requires { source.options().block_timeout(); })
+                settled += source.options().block_timeout();
         }
         after(settling, settled, [](shard_source_state& self) {
             self.draining = true;

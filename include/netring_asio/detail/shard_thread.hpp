@@ -2,6 +2,7 @@
 
 #include <netring_asio/detail/api.hpp>
 #include <netring_asio/error.hpp>
+#include <netring_asio/shards_options.hpp>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -25,8 +26,9 @@ public:
     shard_thread& operator=(shard_thread const&) = delete;
     ~shard_thread();
 
-    /// Starts the thread on a processor and has it prepare; what that throws is thrown here. The thread then waits.
-    void start(std::optional<int> processor, std::function<void()> prepare);
+    /// Starts the thread on a processor, with memory by a policy, and has it prepare; what that throws is thrown here.
+    /// The thread then waits.
+    void start(std::optional<int> processor, numa_policy numa, std::function<void()> prepare);
     /// Has the thread run the body and its context. What they throw is handed over, and the context goes on.
     void release(std::function<void()> body, std::function<void(std::exception_ptr)> failed);
     /// Calls a function on the thread, between handlers, or here where that has ended. Returns when it has returned,
@@ -40,6 +42,7 @@ public:
 
 private:
     static void bind_to(int processor);
+    static void take_memory_by(numa_policy policy);
     void run();
 
     std::function<void()> body_;
