@@ -1,6 +1,7 @@
 #include "decode/craft.hpp"
 #include "memory_source.hpp"
 #include <netring_asio/flow_stream.hpp>
+#include <netring_asio/merge.hpp>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -18,9 +19,12 @@
 #include <boost/asio/use_future.hpp>
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <future>
 #include <optional>
+#include <random>
 #include <thread>
 
 namespace net = boost::asio;
@@ -455,6 +459,91 @@ BOOST_AUTO_TEST_CASE(a_default_token) {
     net::co_spawn(context, read(), net::detached);
     context.run();
     BOOST_TEST(received == 2u);
+}
+
+BOOST_FIXTURE_TEST_CASE(merged_sources_give_their_packets_in_the_order_of_time, fixture) {
+    std::mt19937 random{5};
+    std::array<std::shared_ptr<test::packet_store>, 3> stores;
+    std::size_t total = 0;
+    for (auto& one : stores) {
+        one = std::make_shared<test::packet_store>();
+        auto time = epoch;
+        for (int batch = 0; batch != 40; ++batch) {
+            auto& packets = one->batches.emplace_back();
+            for (auto left = random() % 20 + 1; left != 0; --left, ++total) {
+                packets.push_back(frames[total % frames.size()].view());
+                packets.back().time = time += std::chrono::microseconds{random() % 1000};
+            }
+        }
+    }
+    auto source = [&](std::size_t i) { return test::memory_source<>{context.get_executor(), stores[i]}; };
+    auto merged = nr::merge(1h, source(0), source(1), source(2));
+    std::vector<nr::timestamp> times;
+    nr::error_code end;
+    std::size_t most = 0;
+    net::co_spawn(
+        context,
+        [&]() -> net::awaitable<void> {
+            nr::packet_batch batch;
+            while (!end) {
+                std::size_t count = 0;
+                std::tie(end, count) = co_await merged.async_receive(batch, net::as_tuple(net::use_awaitable));
+                BOOST_TEST((count == 0) == end.failed());
+                most = std::max(most, count);
+                for (auto const packet : batch)
+                    times.push_back(packet.time);
+            }
+        },
+        net::detached);
+    context.run_for(20s);
+    BOOST_TEST((end == net::error::eof));
+    BOOST_TEST(times.size() == total);
+    BOOST_TEST(std::ranges::is_sorted(times));
+    BOOST_TEST(most > 10U); // batches are put together, not taken apart
+    BOOST_TEST(merged.late() == 0U);
+    for (auto const& one : stores)
+        BOOST_TEST(one->recycled == 40); // every batch came back
+}
+
+BOOST_FIXTURE_TEST_CASE(a_silent_source_holds_a_packet_up_no_longer_than_the_bound, fixture) {
+    auto other = std::make_shared<test::packet_store>();
+    store->ends = other->ends = false;
+    test::memory_source<> quiet{context.get_executor(), other};
+    put(1, 2, 5ms);
+    auto merged = nr::merge(20ms, test::memory_source<>{context.get_executor(), store}, std::move(quiet));
+    nr::packet_batch batch;
+    auto receive = [&](std::chrono::milliseconds cancel_after = 20s) {
+        nr::error_code result = nr::error::timed_out;
+        net::cancellation_signal signal;
+        net::steady_timer timer{context, cancel_after};
+        timer.async_wait([&](nr::error_code ec) {
+            if (!ec)
+                signal.emit(net::cancellation_type::total);
+        });
+        merged.async_receive(batch, net::bind_cancellation_slot(signal.slot(), [&](nr::error_code ec, std::size_t) {
+                                 result = ec;
+                                 timer.cancel();
+                             }));
+        context.restart();
+        context.run();
+        return result;
+    };
+    auto const begin = std::chrono::steady_clock::now();
+    BOOST_TEST((receive(0ms) == net::error::operation_aborted)); // and the packets wait for the next
+    BOOST_TEST(!receive());
+    BOOST_TEST(batch.size() == 2U);
+    BOOST_TEST((std::chrono::steady_clock::now() - begin >= 20ms));
+
+    auto const late = frames[0].view();
+    other->batches.push_back({late});
+    other->batches.back().front().time = epoch;
+    BOOST_TEST(!receive());
+    BOOST_TEST(batch.size() == 1U);
+    BOOST_TEST(merged.late() == 1U);
+    BOOST_TEST(!merged.try_receive(batch));
+    BOOST_TEST((receive(1ms) == net::error::operation_aborted));
+    merged.close();
+    BOOST_TEST((receive() == nr::error::not_open));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
