@@ -6,14 +6,24 @@
 # flowscope, gopacket and libtins on the same packets, where cargo and go can fetch them. Wants root, two processors, and
 # a machine that has nothing else to do.
 # scripts/bench.sh session [--json]: what messages cost, each parser by itself and the whole way from packets.
+# scripts/bench.sh async [operations | shards]: what an operation costs by token, events through batches and channels, and what
+# a second shard is worth.
+# scripts/bench.sh latency [option...]: from a sender's stamp to a handler; --help tells the options. With netring on Tokio
+# where cargo can fetch it.
 source "$(dirname "$0")/common.sh"
 
-if [ "${1-}" = session ]; then
+case ${1-} in
+session | async | latency)
     install_packages "${BUILD_PACKAGES[@]}" "${BENCH_PACKAGES[@]}"
     configure release
-    build release --target bench.session >/dev/null
-    exec build/release/bench/bench.session "${@:2}"
-fi
+    build release --target "bench.$1" >/dev/null
+    if [ "$1" = latency ] && command -v cargo >/dev/null &&
+        cargo build --quiet --release --locked --manifest-path bench/peers/netring/Cargo.toml --target-dir build/peers/netring; then
+        set -- "$@" --netring "$PWD/build/peers/netring/release/netring-peer"
+    fi
+    exec "build/release/bench/bench.$1" "${@:2}"
+    ;;
+esac
 subject=receive check=() options=() peers=
 case ${1-} in
 receive | transmit | xdp | flow)
@@ -21,7 +31,7 @@ receive | transmit | xdp | flow)
     shift
     ;;
 -* | "") ;;
-*) fail "There is no benchmark of \"$1\", only of: receive, transmit, xdp, flow, session" ;;
+*) fail "There is no benchmark of \"$1\", only of: receive, transmit, xdp, flow, session, async, latency" ;;
 esac
 while [ $# -gt 0 ]; do
     case $1 in

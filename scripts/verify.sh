@@ -33,7 +33,7 @@ claim_script() {
         say "FALLS SHORT: $what"
     fi
     say "    observer: $observer"
-    tail -n 12 <<<"$output" | sed 's/^/    /'
+    tail -n "${NETRING_ASIO_LINES-12}" <<<"$output" | sed 's/^/    /'
 }
 
 foundation() {
@@ -263,6 +263,22 @@ async() {
         shards.running --run_test='*/four*'
     claim "stopped in a flood every packet of the rings is delivered; limits, failures, processors" "the kernel's counters" \
         shards.running --run_test='*/stopped*,who*,a_failure*,what_cannot*,each*'
+    claim "shards over the queues of an AF_XDP interface, each packet once; what the device's hashing gives" \
+        "the kernel's queue number in each packet" afxdp.load --run_test='*/shards*'
+    claim "memory of the shard's node on request" "the kernel's word on each thread's policy" \
+        shards.running --run_test='*/memory*'
+    claim "several sources as one, in the order of time; a silent one holds nothing up beyond the bound" \
+        "the times of the packets" stream.flow_stream --run_test='merged*,a_silent*'
+    claim "who spins leaves time to others, hears of cancellation and the link; spinning in vain becomes rare" \
+        "sequence numbers; a timer beside it" capture.receiving --run_test='*/who_spins*,spinning*'
+    claim "cancel and close posted to the strand while batches are released and statistics read on other threads" \
+        "sequence numbers; the thread sanitizer in CI" capture.receiving --run_test='*/cancel_and*'
+    claim "nothing is allocated from capture to flow events and subscriptions" "malloc and its family, counted" \
+        stream.allocations
+    NETRING_ASIO_LINES=30 claim_script "two shards beside one and beside two independent processes, with the same flows; what operations and events cost" \
+        "wall time and thread CPU time" scripts/bench.sh async
+    NETRING_ASIO_LINES=30 claim_script "from a sender's stamp to a handler, beside a bare loop, libpcap and netring" \
+        "the monotonic clock; an A/A pair" scripts/bench.sh latency
     claim "the low-latency ring: each packet at once, once and in order; held, released, filtered, cut; a budget saves wake-ups" \
         "sequence numbers; wake-ups counted" afpacket.slots
     claim_script "every operation keeps the contract with every token: doc/conformance.md" \

@@ -6,6 +6,8 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <cstdlib>
+#include <future>
 #include <iomanip>
 #include <iostream>
 #include <lab/lab.hpp>
@@ -22,6 +24,7 @@
 
 namespace {
 
+namespace nr = netring_asio;
 using ages = std::vector<std::int64_t>;
 
 void bind_to(int processor) {
@@ -59,8 +62,10 @@ public:
                 throw std::system_error{errno, std::generic_category(), "sendto"};
             for (auto const late = now + 2'000'000'000; seen.load() <= i;) {
                 ::clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, nullptr);
-                if (bench::monotonic_now() > late)
-                    throw std::runtime_error{"a frame was not seen within two seconds"};
+                if (bench::monotonic_now() > late) {
+                    std::cerr << "bench.latency: a frame was not seen within two seconds\n";
+                    std::_Exit(EXIT_FAILURE); // the receiver waits for it
+                }
             }
         }
     }
@@ -73,12 +78,12 @@ private:
 
 ages measure(lab::pair const& wire, stamping_sender& sender, bench::latency_candidate const& candidate,
              std::uint64_t count, bool same_processor) {
-    std::uint64_t const warm_up = 200;
+    std::uint64_t const warm_up = std::min<std::uint64_t>(count, 200);
     std::atomic<std::uint64_t> seen{0};
     std::atomic<bool> open{false};
     ages result;
     result.reserve(count);
-    std::thread receiving{[&] {
+    auto receiving = std::async(std::launch::async, [&] {
         bind_to(1);
         auto const receiver = wire.right.enter([&] { return candidate.open("right"); });
         open = true;
@@ -87,12 +92,13 @@ ages measure(lab::pair const& wire, stamping_sender& sender, bench::latency_cand
                 result.push_back(age);
             return seen.fetch_add(1) + 1 != warm_up + count;
         });
-    }};
+    });
     bind_to(same_processor ? 1 : 0);
     while (!open)
-        std::this_thread::yield();
+        if (receiving.wait_for(std::chrono::milliseconds{1}) == std::future_status::ready)
+            receiving.get();
     sender.send(warm_up + count, seen);
-    receiving.join();
+    receiving.get();
     std::sort(result.begin(), result.end());
     return result;
 }
@@ -112,27 +118,49 @@ int main(int argc, char** argv) try {
     namespace po = boost::program_options;
     std::size_t rounds = 0;
     std::uint64_t samples = 0;
-    po::options_description options{"Time from a sender's stamp to a receiver's handler, in microseconds. Options"};
-    options.add_options()("help", "prints this")("rounds", po::value(&rounds)->default_value(20), "interleaved rounds")(
-        "samples", po::value(&samples)->default_value(5'000), "frames of each receiver in a round");
+    std::string netring;
+    po::options_description described{"Time from a sender's stamp to a receiver's handler, in microseconds. Options"};
+    described.add_options()("help", "prints this")("rounds", po::value(&rounds)->default_value(20),
+                                                   "interleaved rounds")(
+        "samples", po::value(&samples)->default_value(5'000),
+        "frames of each receiver in a round, a fiftieth of them where each takes milliseconds")(
+        "netring", po::value(&netring), "the program of bench/peers/netring");
     po::variables_map values;
-    po::store(po::parse_command_line(argc, argv, options), values);
+    po::store(po::parse_command_line(argc, argv, described), values);
     po::notify(values);
     if (values.count("help") != 0) {
-        std::cout << options;
+        std::cout << described;
         return EXIT_SUCCESS;
     }
 
-    std::vector<bench::latency_candidate> const candidates{
-        {"bare loop", false, "bare loop", [](auto const& i) { return bench::open_bare_loop(i, false); }},
-        {"bare loop again", false, "bare loop", [](auto const& i) { return bench::open_bare_loop(i, false); }},
-        {"capture, callback", false, "bare loop", [](auto const& i) { return bench::open_capture(i, false); }},
-        {"capture, coroutine", false, "bare loop", [](auto const& i) { return bench::open_coroutine(i); }},
-        {"libpcap, immediate", false, "bare loop", [](auto const& i) { return bench::open_pcap(i); }},
-        {"bare spin", true, "bare spin", [](auto const& i) { return bench::open_bare_loop(i, true); }},
-        {"bare spin again", true, "bare spin", [](auto const& i) { return bench::open_bare_loop(i, true); }},
-        {"capture, spinning", true, "bare spin", [](auto const& i) { return bench::open_capture(i, true); }},
+    auto const options = [](std::string const& interface) { return nr::capture_options{interface}; };
+    auto const fast = [&](std::string const& interface) {
+        return options(interface).profile(nr::capture_profile::low_latency);
     };
+    using bench::bare_wait;
+    std::vector<bench::latency_candidate> candidates{
+        {"bare loop", "bare loop", 1, false, [](auto& i) { return bench::open_bare_loop(i, bare_wait::poll); }},
+        {"bare loop again", "bare loop", 1, false, [](auto& i) { return bench::open_bare_loop(i, bare_wait::poll); }},
+        {"bare loop, Asio", "bare loop", 1, false, [](auto& i) { return bench::open_bare_loop(i, bare_wait::asio); }},
+        {"capture, callback", "bare loop", 1, false, [&](auto& i) { return bench::open_capture(fast(i)); }},
+        {"capture, coroutine", "bare loop", 1, false, [&](auto& i) { return bench::open_coroutine(fast(i)); }},
+        {"capture, spin 50 us", "bare loop", 1, true,
+         [&](auto& i) { return bench::open_capture(fast(i).spin(std::chrono::microseconds{50})); }},
+        {"capture, balanced", "bare loop", 50, false, [&](auto& i) { return bench::open_capture(options(i)); }},
+        {"libpcap, immediate", "bare loop", 1, false, [](auto& i) { return bench::open_pcap(i); }},
+        {"xdp_socket", "bare loop", 1, false,
+         [](auto& i) { return bench::open_xdp(nr::xdp_options{i}.take_everything()); }},
+        {"bare spin", "bare spin", 1, true, [](auto& i) { return bench::open_bare_loop(i, bare_wait::spin); }},
+        {"bare spin again", "bare spin", 1, true, [](auto& i) { return bench::open_bare_loop(i, bare_wait::spin); }},
+        {"capture, spin_always", "bare spin", 1, true,
+         [&](auto& i) { return bench::open_capture(fast(i).spin(nr::spin_always)); }},
+        {"coroutine, spin_always", "bare spin", 1, true,
+         [&](auto& i) { return bench::open_coroutine(fast(i).spin(nr::spin_always)); }},
+        {"capture, try_receive", "bare spin", 1, true, [&](auto& i) { return bench::open_trying(fast(i)); }},
+    };
+    if (!netring.empty())
+        candidates.push_back(
+            {"netring, Tokio", "bare loop", 50, false, [&](auto& i) { return bench::open_netring(i, netring); }});
     lab::pair const wire;
     stamping_sender sender{wire.left, wire.right};
     for (bool const same_processor : {false, true}) {
@@ -143,12 +171,12 @@ int main(int argc, char** argv) try {
                 auto const& candidate = candidates[(i + round) % candidates.size()];
                 if (candidate.spins && same_processor)
                     continue;
-                auto const found = measure(wire, sender, candidate, samples, same_processor);
+                auto const found = measure(wire, sender, candidate, samples / candidate.divisor, same_processor);
                 medians[candidate.name].push_back(quantile(found, 0.5));
                 all[candidate.name].insert(all[candidate.name].end(), found.begin(), found.end());
             }
-        std::cout << (same_processor ? "\non the same processor" : "on another processor")
-                  << "      p50      p99    p99.9  p50 beside\n"
+        std::cout << (same_processor ? "\non the same processor " : "on another processor  ")
+                  << "    samples      p50      p99    p99.9  p50 beside\n"
                   << std::fixed << std::setprecision(2);
         for (auto const& candidate : candidates) {
             auto& found = all[candidate.name];
@@ -160,7 +188,7 @@ int main(int argc, char** argv) try {
                 ratios.push_back(medians[candidate.name][i] / medians[candidate.beside][i]);
                 differences.push_back(medians[candidate.name][i] - medians[candidate.beside][i]);
             }
-            std::cout << std::left << std::setw(21) << candidate.name << std::right;
+            std::cout << std::left << std::setw(23) << candidate.name << std::right << std::setw(9) << found.size();
             for (double const at : {0.5, 0.99, 0.999})
                 std::cout << std::setw(9) << quantile(found, at);
             std::cout << "  " << median(ratios) << " of " << candidate.beside << ", " << std::showpos

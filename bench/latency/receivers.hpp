@@ -1,5 +1,8 @@
 #pragma once
 
+#include <netring_asio/capture_options.hpp>
+#include <netring_asio/xdp_options.hpp>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -38,14 +41,24 @@ public:
 
 struct latency_candidate {
     char const* name;
-    bool spins;
-    char const* beside; ///< the candidate that it is compared with
+    char const* beside;    ///< the candidate that it is compared with
+    std::uint64_t divisor; ///< of the number of samples
+    bool spins;            ///< and so leaves a sender on its processor no time
     std::function<std::unique_ptr<latency_receiver>(std::string const& interface)> open;
 };
 
-std::unique_ptr<latency_receiver> open_bare_loop(std::string const& interface, bool spins);
+/// A TPACKET_V2 ring read by hand: with poll(2), without sleeping, or with an Asio descriptor over the packet socket.
+enum class bare_wait { poll, spin, asio };
+std::unique_ptr<latency_receiver> open_bare_loop(std::string const& interface, bare_wait how);
+
 std::unique_ptr<latency_receiver> open_pcap(std::string const& interface);
-std::unique_ptr<latency_receiver> open_capture(std::string const& interface, bool spins);
-std::unique_ptr<latency_receiver> open_coroutine(std::string const& interface);
+/// netring with Tokio, as a process of its own.
+std::unique_ptr<latency_receiver> open_netring(std::string const& interface, std::string const& program);
+
+std::unique_ptr<latency_receiver> open_capture(netring_asio::capture_options const& options);
+std::unique_ptr<latency_receiver> open_coroutine(netring_asio::capture_options const& options);
+/// Calls `try_receive` a thousand times, then `poll`, and so on.
+std::unique_ptr<latency_receiver> open_trying(netring_asio::capture_options const& options);
+std::unique_ptr<latency_receiver> open_xdp(netring_asio::xdp_options const& options);
 
 } // namespace bench
