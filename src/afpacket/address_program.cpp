@@ -5,9 +5,9 @@
 
 #include <cstdint>
 
-#include <linux/if_arp.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <net/if_arp.h>
 
 namespace netring_asio::afpacket::detail {
 namespace {

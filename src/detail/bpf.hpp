@@ -8,6 +8,9 @@
 namespace netring_asio::detail::bpf {
 
 inline constexpr std::uint32_t scratch_words = 16;
+/// What a filter returns to take a frame uncut.
+inline constexpr std::uint32_t everything = 0xffffffff;
+
 inline constexpr std::uint16_t ret_a = 0x10;
 inline constexpr std::uint16_t tax = 0x00;
 inline constexpr std::uint16_t txa = 0x80;

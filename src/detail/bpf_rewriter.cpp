@@ -4,15 +4,12 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
 
 namespace netring_asio::detail {
 namespace {
 
 using instruction = filter::instruction;
 using source = bpf_segment::source;
-
-constexpr std::uint32_t everything = std::numeric_limits<std::uint32_t>::max();
 
 // No frame is that long, so a load from here on rejects; and two of these do not wrap.
 constexpr std::uint32_t beyond_any_frame = 1U << 30;
@@ -214,7 +211,7 @@ std::optional<bool> bpf_rewriter::decide(instruction const& step, knowledge cons
 
 bool bpf_rewriter::accept_whole() {
     exact_ = false;
-    out_.emit(BPF_RET | BPF_K, everything);
+    out_.emit(BPF_RET | BPF_K, bpf::everything);
     return false;
 }
 
@@ -353,7 +350,7 @@ bool bpf_rewriter::shift_by_x(instruction const& step) {
 
 void bpf_rewriter::give(instruction const& step) {
     if (step.code != (BPF_RET | bpf::ret_a)) {
-        out_.emit(step.code, step.k != 0 && whole_ ? everything : layout_.kept(step.k));
+        out_.emit(step.code, step.k != 0 && whole_ ? bpf::everything : layout_.kept(step.k));
         return;
     }
     auto const none = out_.make_label();
@@ -365,7 +362,7 @@ void bpf_rewriter::give(instruction const& step) {
     reject();
     out_.place(some);
     if (whole_) {
-        out_.emit(BPF_RET | BPF_K, everything);
+        out_.emit(BPF_RET | BPF_K, bpf::everything);
         return;
     }
     out_.branch(BPF_JGT | BPF_K, layout_.tail().begin, much, little);

@@ -11,6 +11,8 @@ namespace netring_asio::detail {
 
 inline constexpr std::uint16_t ipv4_ethertype = 0x0800;
 inline constexpr std::uint16_t ipv6_ethertype = 0x86dd;
+inline constexpr std::size_t shortest_tcp = 20;
+inline constexpr std::size_t udp_header_size = 8;
 
 /// Numbers in network byte order. What lies beyond the end reads as 0.
 class frame_reader {

@@ -5,7 +5,6 @@
 #include <netring_asio/detail/kernel_filter.hpp>
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include <linux/filter.h>
@@ -29,8 +28,6 @@ static_assert(bpf::ancillary::vlan_tci - bpf::ancillary::first == SKF_AD_VLAN_TA
 static_assert(bpf::ancillary::vlan_present - bpf::ancillary::first == SKF_AD_VLAN_TAG_PRESENT);
 static_assert(bpf::ancillary::vlan_tpid - bpf::ancillary::first == SKF_AD_VLAN_TPID);
 
-constexpr std::uint32_t everything = std::numeric_limits<std::uint32_t>::max();
-
 kernel_filter one_return(std::uint32_t length) { return {.program = {{BPF_RET | BPF_K, 0, 0, length}}}; }
 
 struct translation {
@@ -52,7 +49,7 @@ translation translate(std::span<instruction const> program, bpf_layout const& la
 void append(bpf_assembler& out, std::span<instruction const> program, bpf_layout const& layout, bool exact,
             bool wanted) {
     if (!wanted)
-        return out.emit(BPF_RET | BPF_K, everything);
+        return out.emit(BPF_RET | BPF_K, bpf::everything);
     if (BPF_CLASS(program.front().code) != BPF_LD && program.front().code != (BPF_RET | BPF_K))
         out.emit(BPF_LD | BPF_IMM, 0);
     bpf_rewriter{program, layout, out}.run(!exact);
@@ -73,7 +70,7 @@ std::vector<instruction> join(std::span<instruction const> program, bpf_layouts 
         out.place(not_first);
         out.branch(BPF_JEQ | BPF_K, ETH_P_8021AD, undecided, decided);
         out.place(undecided);
-        out.emit(BPF_RET | BPF_K, everything);
+        out.emit(BPF_RET | BPF_K, bpf::everything);
         out.place(decided);
     }
     auto const untagged = out.make_label();
@@ -121,7 +118,7 @@ kernel_filter kernel_filter::accept(std::uint32_t snap_length) {
 kernel_filter kernel_filter::reject_all() { return one_return(0); }
 
 kernel_filter kernel_filter::undecided() {
-    auto result = one_return(everything);
+    auto result = one_return(bpf::everything);
     result.verdict.exact = result.verdict.exact_untagged = false;
     return result;
 }

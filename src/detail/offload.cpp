@@ -7,9 +7,6 @@
 namespace netring_asio::detail {
 namespace {
 
-constexpr std::size_t shortest_tcp = 20;
-constexpr std::size_t udp_header_size = 8;
-
 transport_header behind_ipv6(frame_reader const& frame, std::size_t at) noexcept {
     auto const network = at;
     auto next = frame.byte(at + 6);

@@ -11,8 +11,6 @@ namespace netring_asio::detail {
 namespace {
 
 constexpr std::uint16_t bridged_ethertype = 0x6558; // an Ethernet frame follows
-constexpr std::size_t udp_header_size = 8;
-constexpr std::size_t shortest_tcp = 20;
 constexpr std::size_t vxlan_header_size = 8;
 constexpr std::size_t shortest_geneve = 8;
 constexpr std::size_t shortest_gre = 4;
