@@ -137,7 +137,8 @@ bool dedup::operator()(packet_view const& packet) {
     }
     if (!make_room(e.bytes.size()))
         return true;
-    at = find(e); // making room may have forgotten it
+    if (at != none)
+        at = find(e); // making room may have forgotten it
     if (at == none)
         at = create(e);
     remember(groups_[at], at, e, packet.time);
@@ -188,7 +189,18 @@ void dedup::remember(group& g, std::uint32_t at, essence const& packet, timestam
     transmissions_[last_++ % transmissions_.size()] = {time, bytes_end_, at};
 }
 
+// Has come what it will take to forget the next ones: what each packet does once there is no more room.
+void dedup::fetch_oldest() const noexcept {
+    constexpr std::uint64_t soon = 4;
+    auto const left = last_ - first_;
+    if (left > 2 * soon)
+        __builtin_prefetch(&groups_[transmissions_[(first_ + 2 * soon) % transmissions_.size()].group], 1);
+    if (left > soon)
+        index_.prefetch(groups_[transmissions_[(first_ + soon) % transmissions_.size()].group].hash);
+}
+
 void dedup::forget_oldest() noexcept {
+    fetch_oldest();
     auto const& gone = transmissions_[first_++ % transmissions_.size()];
     bytes_begin_ = first_ == last_ ? bytes_end_ : gone.bytes_end;
     auto& g = groups_[gone.group];

@@ -8,7 +8,7 @@ namespace netring_asio::flow {
 namespace {
 
 // The place of a letter is its code; a small letter's has one bit more.
-constexpr std::string_view letters{"\0SHADFRIQTWG^", 13};
+constexpr std::string_view letters{"\0SHADFRIQTWG^C", 14};
 constexpr std::uint32_t small = 16;
 constexpr unsigned bits = 5;
 

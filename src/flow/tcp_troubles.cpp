@@ -45,6 +45,12 @@ void tcp_troubles::note(tcp_connection::report const& r, decode::headers const& 
         history.note_scaled(side, 'T', ++s.late_data);
 }
 
+void tcp_troubles::note_corrupt(std::size_t side, history_log history) noexcept {
+    auto& s = sides_[side];
+    ++s.corrupt;
+    history.note_scaled(side, 'C', ++s.all_corrupt);
+}
+
 void tcp_troubles::acknowledged(std::size_t side, std::uint32_t number, history_log history) noexcept {
     auto const sender = 1 - side;
     auto& s = sides_[sender];
@@ -56,6 +62,7 @@ void tcp_troubles::acknowledged(std::size_t side, std::uint32_t number, history_
 
 void tcp_troubles::describe(flow_stats& stats) const noexcept {
     auto const write = [](side_troubles const& s, direction_stats& to) {
+        to.bad_checksums = s.corrupt;
         to.retransmitted = s.retransmitted;
         to.out_of_order = s.out_of_order;
         to.missed_bytes = s.missed;
@@ -67,7 +74,7 @@ void tcp_troubles::describe(flow_stats& stats) const noexcept {
 
 void tcp_troubles::clear_counters() noexcept {
     for (auto& s : sides_)
-        s.missed = s.retransmitted = s.out_of_order = s.zero_windows = 0;
+        s.missed = s.corrupt = s.retransmitted = s.out_of_order = s.zero_windows = 0;
 }
 
 } // namespace netring_asio::flow::detail

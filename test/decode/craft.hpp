@@ -82,6 +82,27 @@ public:
     }
     craft& vlan(unsigned id, unsigned type) { return put({id >> 8, id & 255, type >> 8, type & 255}); }
     craft& ethernet(unsigned type) { return put({2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, type >> 8, type & 255}); }
+    /// Right checksums of the IPv4 header, which begins at `ip`, and of TCP or UDP behind it; call it last.
+    craft& sign(std::size_t ip = 14) {
+        auto const sum = [this](std::size_t from, std::size_t to, unsigned start) {
+            for (; from < to; from += 2)
+                start += static_cast<unsigned>(bytes_[from] << 8) + (from + 1 < to ? bytes_[from + 1] : 0U);
+            while (start >> 16 != 0)
+                start = (start & 0xffff) + (start >> 16);
+            return start;
+        };
+        auto const store = [this](std::size_t at, unsigned value) {
+            bytes_[at] = static_cast<std::uint8_t>(~value >> 8);
+            bytes_[at + 1] = static_cast<std::uint8_t>(~value);
+        };
+        store(ip + 10, 0xffff);
+        store(ip + 10, sum(ip, ip + 20, 0));
+        auto const field = ip + 20 + (bytes_[ip + 9] == 6 ? 16U : 6U);
+        store(field, 0xffff);
+        store(field,
+              sum(ip + 20, size(), sum(ip + 12, ip + 20, bytes_[ip + 9] + static_cast<unsigned>(size() - ip - 20))));
+        return *this;
+    }
     /// Bytes behind everything, as Ethernet padding.
     craft& pad(std::size_t count) {
         bytes_.resize(bytes_.size() + count);

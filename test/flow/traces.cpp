@@ -1,6 +1,7 @@
 // Compares the flows of every capture of the shared traces with those that other tools found.
 
 #include "pcap/files.hpp"
+#include <netring_asio/decode/checksum.hpp>
 #include <netring_asio/flow/community_id.hpp>
 #include <netring_asio/flow/tracker.hpp>
 #include <netring_asio/pcap/reader.hpp>
@@ -8,6 +9,7 @@
 #include <boost/json/src.hpp>
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <fstream>
@@ -232,4 +234,72 @@ BOOST_AUTO_TEST_CASE(states_and_histories_of_zeek, *files::has_traces()) {
         }
     }
     BOOST_TEST_MESSAGE("figure: connection states and histories of Zeek, " << count << " of them, equal");
+}
+
+namespace {
+
+/// Captures in which other packets have wrong checksums than tshark says, and why.
+std::map<std::string, std::string> const other_checksums{
+    {"gopacket_le_test102.pcapng", "interfaces of several link types, which libpcap does not read"},
+    {"ndpi_6in4tunnel.pcap", "what an ICMP error quotes"},
+    {"ndpi_icmp-tunnel.pcap", "checksums of ICMP, which the list has none of"},
+    {"ndpi_vxlan.pcap", "headers outside a tunnel"},
+    {"tcpdump_bigtcp-ipv4.pcap", "a length of 0: segments will have checksums"},
+    {"zeek_gtp1_gn_normal_incl_fragmentation.pcap", "a datagram of fragments"},
+    {"zeek_gtp_ext_header.pcap", "a datagram of fragments"},
+};
+
+/// How many packets of a capture have a wrong one by tshark.
+std::size_t wrong_checksums(fs::path capture) {
+    std::ifstream file{expectations(std::move(capture)).replace_filename("packets.csv")};
+    std::string line;
+    std::getline(file, line);
+    auto const comma_before = line.find(",bad_csum,");
+    BOOST_REQUIRE(comma_before != line.npos);
+    auto const field = std::count(line.begin(), line.begin() + static_cast<std::ptrdiff_t>(comma_before) + 1, ',');
+    std::size_t result = 0;
+    while (std::getline(file, line)) {
+        bool quoted = false;
+        std::ptrdiff_t at = 0;
+        bool is_wrong = false;
+        for (char const c : line) {
+            quoted ^= c == '"';
+            at += c == ',' && !quoted ? 1 : 0;
+            is_wrong |= at == field && c != ',';
+        }
+        result += is_wrong ? 1 : 0;
+    }
+    return result;
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_CASE(wrong_checksums_as_tshark_finds_them, *files::has_traces()) {
+    std::size_t agree = 0;
+    std::size_t count = 0;
+    for (auto const& [file, packets] : files::traces()) {
+        auto const expected = wrong_checksums(file);
+        std::size_t got = 0;
+        nr::error_code error;
+        nr::pcap::reader reader;
+        reader.open(nr::pcap::reader_options{file}, error);
+        nr::packet_batch batch;
+        nr::decode::headers headers;
+        while (!error && reader.read(batch, error) != 0)
+            for (auto const& packet : batch) {
+                nr::decode::decoder{}(packet, headers);
+                auto const verdict = nr::decode::verify_checksums(headers);
+                got += verdict == nr::decode::checksum_verdict::wrong_network ||
+                               verdict == nr::decode::checksum_verdict::wrong_transport
+                           ? 1
+                           : 0;
+            }
+        BOOST_TEST_CONTEXT(file.string() << ": " << got << ", expected " << expected) {
+            BOOST_TEST((got == expected) != other_checksums.contains(file.filename()));
+        }
+        agree += got == expected ? 1 : 0;
+        count += got;
+    }
+    BOOST_TEST_MESSAGE("figure: wrong checksums, " << count << " packets, as many as tshark finds in " << agree
+                                                   << " of 375 captures");
 }

@@ -128,6 +128,7 @@ private:
     bool make_room(std::size_t size) noexcept;
     void remember(group& g, std::uint32_t at, essence const& packet, timestamp time) noexcept;
     void forget_oldest() noexcept;
+    void fetch_oldest() const noexcept;
     void forget_before(timestamp now) noexcept;
     std::uint64_t place_for(std::size_t size) const noexcept;
 

@@ -39,6 +39,9 @@ struct direction_stats {
     std::uint64_t ip_bytes = 0;      ///< IP headers and what they carry
     std::uint64_t payload_bytes = 0; ///< what the transport headers carry
 
+    /// Packets with a wrong checksum, which count above but did nothing; see `tracker_options::verifying_checksums`.
+    std::uint64_t bad_checksums = 0;
+
     // Of TCP; 0 for all else.
     std::uint64_t retransmitted = 0; ///< packets with nothing new in them; a keep-alive is none
     std::uint64_t out_of_order = 0;  ///< packets that came behind later ones

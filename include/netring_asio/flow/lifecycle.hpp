@@ -36,10 +36,9 @@ NETRING_ASIO_API std::ostream& operator<<(std::ostream& out, connection_state st
 ///
 /// S is a SYN, H a SYN with ACK, A an ACK without data, D data, F a FIN, R a reset, I a FIN with RST, Q any other two
 /// of these flags, T data that came again or late, W a window of zero, G missing data that the receiver has; upper case
-/// from the initiator, lower from the responder; ^ stands where the two were found to be the other way round. T, W and
-/// G are repeated at the tenth, hundredth, ... occurrence while there is room, the others come once from each side.
-/// Always leaves room for the letters that come once. Zeek's C, a bad checksum, is not among them: checksums are not
-/// verified, which a capture with offloads or a snap length would not allow either.
+/// from the initiator, lower from the responder; ^ stands where the two were found to be the other way round; C is a
+/// wrong checksum, where these are verified. T, W, G and C are repeated at the tenth, hundredth, ... occurrence while
+/// there is room, the others come once from each side. Always leaves room for the letters that come once.
 class NETRING_ASIO_API history {
 public:
     static constexpr std::size_t capacity = 24;

@@ -2,6 +2,7 @@
 
 #include <netring_asio/packet/packet_view.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -22,13 +23,23 @@ public:
 
     packet_clock(duration max_jump, duration max_live_jump) noexcept
         : max_jump_{max_jump}
-        , max_live_jump_{max_live_jump} {}
+        , max_live_jump_{max_live_jump}
+        , even_jump_{std::min(max_jump, max_live_jump)} {}
 
     /// The time by which deadlines count; it goes on evenly where the clock was set. Nothing before the first packet.
     std::optional<timestamp> now() const noexcept { return now_; }
     /// The same time as the clock of the packets shows it.
     timestamp shown(timestamp time) const noexcept { return time + set_by_; }
     timestamp deadline_of(timestamp shown) const noexcept { return shown - set_by_; }
+
+    /// A stamp about which there is no question: notes it, as `observe` would, and returns true. Most are so.
+    bool goes_on(timestamp stamp) noexcept {
+        stamp -= set_by_;
+        if (!is_even_ || stamp < *now_ || stamp - *now_ > even_jump_) [[unlikely]]
+            return false;
+        now_ = stamp;
+        return true;
+    }
 
     /// A packet was stamped so; returns the time at which it is processed.
     timestamp observe(timestamp stamp, clock_source clock) noexcept {
@@ -48,6 +59,7 @@ public:
             ++doubts_;
             return *now_;
         }
+        is_even_ = false;
         if (stamp < *now_)
             return behind(stamp, bound);
         // A second packet near the first wild one confirms it.
@@ -66,7 +78,10 @@ public:
 
     /// So much time passed by a steady clock since the last packet or the last call: the next stamp may be as much
     /// later.
-    void pass(duration elapsed) noexcept { passed_ += elapsed; }
+    void pass(duration elapsed) noexcept {
+        passed_ += elapsed;
+        is_even_ = false;
+    }
 
     /// No packet came until then.
     void idle_until(timestamp time) noexcept {
@@ -88,6 +103,7 @@ private:
         doubted_.reset();
         behind_.reset();
         passed_ = {};
+        is_even_ = is_confirmed_;
         return stamp;
     }
 
@@ -102,12 +118,14 @@ private:
 
     duration max_jump_;
     duration max_live_jump_;
+    duration even_jump_;
     std::optional<timestamp> now_;
     std::optional<timestamp> doubted_;
     std::optional<timestamp> behind_; // the last stamp that was far behind
     duration set_by_{};               // how far the packets' clock is ahead of now_
     duration passed_{};
     bool is_confirmed_ = false; // two packets have agreed
+    bool is_even_ = false;      // since then nothing was doubted, set or passed that the next packet has not settled
     std::uint64_t doubts_ = 0;
     std::uint64_t jumps_ = 0;
 };

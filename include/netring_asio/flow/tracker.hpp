@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/decode/checksum.hpp>
 #include <netring_asio/decode/decoder.hpp>
 #include <netring_asio/decode/defragmenter.hpp>
 #include <netring_asio/detail/api.hpp>
@@ -29,6 +30,18 @@
 
 namespace netring_asio::flow {
 
+namespace detail {
+
+inline constexpr std::int64_t tick_nanoseconds = std::int64_t{1} << 26;
+
+/// The tick of the timer wheel that a time lies in.
+inline std::uint64_t tick_of(timestamp time) noexcept {
+    auto const count = time.time_since_epoch().count();
+    return count <= 0 ? 0 : static_cast<std::uint64_t>(count) / static_cast<std::uint64_t>(tick_nanoseconds);
+}
+
+} // namespace detail
+
 /// Counters of a tracker. All but `flows` only grow.
 struct tracker_statistics {
     std::uint64_t flows = 0;      ///< in the table now, without those that have ended
@@ -39,6 +52,7 @@ struct tracker_statistics {
     std::uint64_t packets = 0;
     std::uint64_t copies = 0;            ///< packets seen before, and not counted again; see `dedup`
     std::uint64_t unmatched = 0;         ///< packets that the extractor gave no key
+    std::uint64_t bad_checksums = 0;     ///< packets with one, where that is looked for
     std::uint64_t orphan_fragments = 0;  ///< later fragments without a first one; their flow has no ports
     std::uint64_t dropped_datagrams = 0; ///< see `defragmenter`
     std::uint64_t doubted_stamps = 0;    ///< see `packet_clock`
@@ -135,20 +149,23 @@ private:
     static constexpr std::size_t most_doubted = 32;
 
     using record = detail::record<key_type>;
+    using found_key = extracted<key_type>;
+    using share = decode::defragmenter::share;
     struct group;
 
     template <std::ranges::input_range Packets>
     void track_range(Packets const& packets, event_list& events);
     void find_keys(group& packets);
     void look_up(group& packets);
+    void look_at(group& packets);
     void update(group& packets, event_list& events);
     void update(group& packets, std::size_t i, event_list& events);
+    bool carry_on(std::uint32_t at, found_key const& found, decode::headers const& packet, timestamp now);
+    void update_corrupt(group& packets, std::size_t i, timestamp now, event_list& events);
     void update_fragment(decode::headers const& packet, timestamp now, event_list& events);
     timestamp tick(decode::headers const& packet, clock_source clock, event_list& events);
     void expire_fragments(timestamp now, event_list& events);
 
-    using share = decode::defragmenter::share;
-    using found_key = extracted<key_type>;
     std::uint32_t hash(key_type const& key) const noexcept {
         return static_cast<std::uint32_t>(detail::hash_key(key, seed_));
     }
@@ -159,6 +176,8 @@ private:
     [[gnu::always_inline]] inline void count(std::uint32_t at, std::size_t side, detail::amounts const& more,
                                              timestamp first, timestamp last, timestamp now, event_list& events);
     void begin_part(std::uint32_t at, timestamp first, timestamp now, event_list& events);
+    void note_datagram(std::uint32_t at, std::size_t side) noexcept;
+    detail::tcp_troubles& troubles_of(std::uint32_t at);
     void progress(std::uint32_t at, std::size_t side, decode::headers const& packet, timestamp now, event_list& events);
 
     std::uint32_t find(key_type const& key, std::uint32_t hash) const noexcept {
@@ -173,14 +192,21 @@ private:
     void cut(std::uint32_t at, timestamp now, event_list& events);
     void remember(std::uint32_t at, end_reason reason, timestamp now, event_list& events);
     void remove(std::uint32_t at, timestamp now, event_list& events);
-    void expire(timestamp now, event_list& events);
+    void expire(timestamp now, event_list& events) {
+        if (detail::tick_of(now) > wheel_.now()) [[unlikely]]
+            expire_due(now, events);
+    }
+    void expire_due(timestamp now, event_list& events);
     void evict(timestamp now, event_list& events);
     void tell(event_kind kind, end_reason reason, std::uint32_t at, timestamp now, event_list& events);
     event_type standing(std::uint32_t at) const;
     void describe(std::uint32_t at, event_type& told) const;
     void clear_counters(std::uint32_t at) noexcept;
     void classify(std::uint32_t at, record& r) noexcept;
+    std::uint8_t plain_kinds(std::uint32_t at) const noexcept;
     void link_timer(std::uint32_t at) noexcept;
+    void hasten_timer(std::uint32_t at) noexcept;
+    std::size_t fetch_chain(std::uint32_t at) const noexcept;
     bool has_expired(record const& r, timestamp now) const noexcept;
     timestamp idle_deadline(record const& r) const noexcept;
     timestamp deadline(record const& r) const noexcept;

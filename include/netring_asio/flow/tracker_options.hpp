@@ -48,6 +48,11 @@ public:
         return defragmenting_ = value, *this;
     }
 
+    /// Whether packets with a wrong checksum are told from others: they count, get a C in the history and do nothing
+    /// else, as their receiver drops them; where it is the IPv4 header's, they are no flow's. Default no: where they
+    /// are captured on the machine that sends them, checksums may not be there yet.
+    tracker_options& verifying_checksums(bool value) noexcept { return verifying_checksums_ = value, *this; }
+
     /// Leaves copies of packets out, as on `lo` and behind mirrors. Default: every packet counts.
     tracker_options& deduplicating(dedup_options const& value) noexcept { return deduplicating_ = value, *this; }
 
@@ -63,6 +68,7 @@ public:
     duration max_live_clock_jump() const noexcept { return max_live_clock_jump_; }
     decode::decoder_options const& decoding() const noexcept { return decoding_; }
     decode::defragmenter_options const& defragmenting() const noexcept { return defragmenting_; }
+    bool verifying_checksums() const noexcept { return verifying_checksums_; }
     std::optional<dedup_options> const& deduplicating() const noexcept { return deduplicating_; }
 
 private:
@@ -78,6 +84,7 @@ private:
     duration max_live_clock_jump_ = std::chrono::seconds{10};
     decode::decoder_options decoding_;
     decode::defragmenter_options defragmenting_;
+    bool verifying_checksums_ = false;
     std::optional<dedup_options> deduplicating_;
 };
 

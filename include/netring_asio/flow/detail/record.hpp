@@ -58,6 +58,12 @@ struct alignas(sizeof(Key) <= 40 ? 64 : 8) record {
     std::uint8_t sent : 2;     // a bit for each side that has counters
     history_marks marks;
     std::uint32_t mark; // the observer's own
+    std::uint8_t plain; // a bit for each `plain_kind`: such a packet changes nothing but numbers, if it is in order
+
+    /// Of which kind a packet is, as a bit.
+    static std::uint8_t plain_kind(std::size_t side, bool has_payload) noexcept {
+        return static_cast<std::uint8_t>(1U << (side * 2 + (has_payload ? 1 : 0)));
+    }
 
     bool empty() const noexcept { return sent == 0; }
     bool is_one_sided() const noexcept { return sent != 3; }
@@ -80,6 +86,7 @@ struct alignas(sizeof(Key) <= 40 ? 64 : 8) record {
                 auto& high = rest.high[side][i];
                 high = static_cast<std::uint16_t>(high + carry[i]);
                 full = (full | high >> 15U) & 1U;
+                plain = full ? std::uint8_t{0} : plain;
             }
     }
     amounts carried(std::size_t side, record_rest const& rest) const noexcept {
@@ -92,6 +99,7 @@ struct alignas(sizeof(Key) <= 40 ? 64 : 8) record {
         counts = {};
         rest.high = {};
         sent = full = 0;
+        plain = 0;
         rest.first_time = last_time = {};
     }
     /// The sides were the other way round.
@@ -104,6 +112,7 @@ struct alignas(sizeof(Key) <= 40 ? 64 : 8) record {
         tcp.flip();
         rest.beginning.flip();
         history(rest).flip();
+        plain = 0;
     }
     history_log history(record_rest& rest) noexcept { return {marks, rest.history}; }
 };

@@ -40,6 +40,20 @@ public:
             __builtin_prefetch(bytes + i, 1);
     }
 
+    void prefetch_rest(std::uint32_t at) const noexcept {
+        auto const* bytes = reinterpret_cast<char const*>(&rest_[at]);
+        __builtin_prefetch(bytes, 1);
+        __builtin_prefetch(bytes + sizeof(record_rest) - 1, 1);
+    }
+
+    /// Those that stand beside it in its class; `rest(at)` should be there already.
+    void prefetch_neighbours(std::uint32_t at) const noexcept {
+        auto const& mine = rest_[at];
+        for (auto const other : {mine.newer, mine.older})
+            if (other != none)
+                __builtin_prefetch(&rest_[other].newer, 1);
+    }
+
     /// Takes the memory of so many records now.
     void populate(std::size_t count) noexcept {
         records_.populate(collapsed_ = count);

@@ -68,6 +68,31 @@ public:
     void update(decode::headers const& packet, std::size_t side, tcp_beginning& beginning, timestamp const& begun,
                 history_log history, report& result) noexcept;
 
+    /// What a side sends next in order only carries on what goes on: that it answers the other one is known, or it does
+    /// not.
+    bool is_steady(std::size_t side, bool is_established) const noexcept {
+        auto const& from = sides_[side];
+        auto const& to = sides_[1 - side];
+        return (is_established || to.state == state::silent || to.state == state::syn_sent) &&
+               (from.state == state::open || from.state == state::midstream) && from.endpoint != endpoint::inactive &&
+               !from.fin && from.has_acknowledged;
+    }
+    /// Takes in a packet of a side that is steady, if it is such a one: in order, with an acknowledgment, and neither
+    /// its window nor its flags say anything. `update` would do the same, and report nothing of importance.
+    bool carries_on(decode::headers const& packet, std::size_t side) noexcept {
+        namespace flag = decode::tcp_flag;
+        auto& from = sides_[side];
+        if ((packet.tcp_flags & (flag::syn | flag::fin | flag::rst | flag::ack)) != flag::ack ||
+            packet.sequence != from.next || packet.window == 0) [[unlikely]]
+            return false;
+        from.tcp_flags |= packet.tcp_flags;
+        from.next += packet.payload_length;
+        from.window = packet.window;
+        if (sequence_before(from.acknowledged, packet.acknowledgment))
+            from.acknowledged = packet.acknowledgment;
+        return true;
+    }
+
     /// Nobody answered the initiator, and nothing shows that somebody did unseen.
     bool unanswered() const noexcept { return sides_[0].state == state::syn_sent && sides_[1].state == state::silent; }
     /// Both sides have sent their FIN.

@@ -11,7 +11,7 @@
 
 namespace netring_asio::flow::detail {
 
-/// What went wrong in a TCP connection, which in most is nothing.
+/// What went wrong in a flow, most of it of TCP, and which in most is nothing.
 ///
 /// Of what is missing only where it begins and ends is kept, and how much it is. So with several holes at once a
 /// repetition of what lies between them is taken for one of them.
@@ -22,8 +22,12 @@ public:
 
     void note(tcp_connection::report const& r, decode::headers const& packet, std::size_t side,
               history_log history) noexcept;
+    /// A packet of `side` had a wrong checksum.
+    void note_corrupt(std::size_t side, history_log history) noexcept;
     /// `side` has everything before the number.
     void acknowledged(std::size_t side, std::uint32_t number, history_log history) noexcept;
+    /// No acknowledgment of `side` tells anything new, as long as nothing more goes wrong.
+    bool is_settled(std::size_t side) const noexcept { return sides_[1 - side].open == 0 || sides_[1 - side].gap_told; }
     void flip() noexcept { std::swap(sides_[0], sides_[1]); }
     void describe(flow_stats& stats) const noexcept;
     /// A new part of the flow begins.
@@ -40,6 +44,8 @@ private:
         std::uint32_t retransmitted = 0;
         std::uint32_t out_of_order = 0;
         std::uint32_t zero_windows = 0;
+        std::uint32_t corrupt = 0; // of this part, and all of them
+        std::uint32_t all_corrupt = 0;
         std::uint32_t gaps = 0;
         std::uint32_t late_data = 0; // as the history counts it
         bool gap_told = false;

@@ -47,6 +47,11 @@ public:
         filled_[bucket / 64] |= std::uint64_t{1} << (bucket % 64);
     }
 
+    /// Whether a record is looked at by that tick.
+    bool is_linked_by(links const& of, std::uint64_t tick) const noexcept {
+        return of.bucket != unlinked && now_ + (of.bucket - now_ % buckets) % buckets <= tick;
+    }
+
     template <class LinksOf>
     void unlink(std::uint32_t record, LinksOf links_of) noexcept {
         auto& mine = links_of(record);

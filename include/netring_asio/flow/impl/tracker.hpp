@@ -13,24 +13,18 @@ namespace netring_asio::flow {
 /// written. Between a step that asks for memory and the one that needs it lies a step of another group.
 template <extractor Extractor>
 struct tracker<Extractor>::group {
-    static constexpr std::size_t capacity = 16;
+    static constexpr std::size_t capacity = 8;
 
     std::array<decode::headers, capacity> headers;
     std::array<std::optional<found_key>, capacity> found;
     std::array<std::uint32_t, capacity> hash;
     std::array<std::uint32_t, capacity> candidate;
     std::array<clock_source, capacity> clock;
+    unsigned corrupt = 0; // a bit for each packet
     std::size_t size = 0;
 };
 
 namespace detail {
-
-inline constexpr std::int64_t tick_nanoseconds = std::int64_t{1} << 26;
-
-inline std::uint64_t tick_of(timestamp time) noexcept {
-    auto const count = time.time_since_epoch().count();
-    return count <= 0 ? 0 : static_cast<std::uint64_t>(count / tick_nanoseconds);
-}
 
 inline std::uint32_t low_tick(timestamp time) noexcept { return static_cast<std::uint32_t>(tick_of(time)); }
 
@@ -56,6 +50,12 @@ tracker<Extractor>::tracker(Extractor extract, tracker_options const& options)
 
 namespace detail {
 
+// A packet that no receiver would take.
+inline bool is_corrupt(decode::headers const& packet, checksum_state state) noexcept {
+    auto const verdict = decode::verify_checksums(packet, state);
+    return verdict == decode::checksum_verdict::wrong_network || verdict == decode::checksum_verdict::wrong_transport;
+}
+
 // Has the headers of a packet come, without making room for them where flows lie.
 inline void fetch(packet_view const& packet) noexcept {
     constexpr std::size_t cache_line = 64;
@@ -69,13 +69,15 @@ template <extractor Extractor>
 template <std::ranges::input_range Packets>
 void tracker<Extractor>::track_range(Packets const& packets, event_list& events) {
     constexpr std::ptrdiff_t far_ahead = 8;
-    std::array<group, 2> groups;
+    constexpr std::size_t steps = 4;
+    std::array<group, steps> groups;
     std::size_t current = 0;
     auto const proceed = [&] {
         find_keys(groups[current]);
-        update(groups[1 - current], events);
-        look_up(groups[current]);
-        current = 1 - current;
+        look_up(groups[(current + steps - 1) % steps]);
+        look_at(groups[(current + steps - 2) % steps]);
+        current = (current + 1) % steps;
+        update(groups[current], events);
     };
     for (packet_view const& packet : packets) {
         if constexpr (std::ranges::contiguous_range<Packets>)
@@ -88,11 +90,13 @@ void tracker<Extractor>::track_range(Packets const& packets, event_list& events)
         auto& g = groups[current];
         g.clock[g.size] = packet.clock;
         decoder_(packet, g.headers[g.size]);
+        if (options_.verifying_checksums() && detail::is_corrupt(g.headers[g.size], packet.checksum)) [[unlikely]]
+            g.corrupt |= 1U << g.size;
         if (++g.size == group::capacity)
             proceed();
     }
-    proceed();
-    update(groups[1 - current], events);
+    for (std::size_t i = 0; i != steps; ++i)
+        proceed();
 }
 
 template <extractor Extractor>
@@ -110,9 +114,25 @@ template <extractor Extractor>
 void tracker<Extractor>::look_up(group& g) {
     // By hash alone, to have the record on its way; the key is compared when it has come.
     for (std::size_t i = 0; i != g.size; ++i) {
-        g.candidate[i] = g.found[i] ? index_.find(g.hash[i], [](std::uint32_t) { return true; }) : none;
+        g.candidate[i] = g.found[i] && (g.corrupt >> i & 1U) == 0
+                             ? index_.find(g.hash[i], [](std::uint32_t) { return true; })
+                             : none;
         if (g.candidate[i] != none)
             records_.prefetch(g.candidate[i]);
+    }
+}
+
+// Has the rest come of flows to which something happens.
+template <extractor Extractor>
+void tracker<Extractor>::look_at(group& g) {
+    for (std::size_t i = 0; i != g.size; ++i) {
+        auto const at = g.candidate[i];
+        if (at == none)
+            continue;
+        auto const& r = records_[at];
+        std::size_t const side = g.found[i]->orientation == r.orientation ? 0 : 1;
+        if ((r.plain & record::plain_kind(side, g.headers[i].payload_length != 0)) == 0)
+            records_.prefetch_rest(at);
     }
 }
 
@@ -121,6 +141,7 @@ void tracker<Extractor>::update(group& g, event_list& events) {
     for (std::size_t i = 0; i != g.size; ++i)
         update(g, i, events);
     g.size = 0;
+    g.corrupt = 0;
 }
 
 template <extractor Extractor>
@@ -128,6 +149,10 @@ void tracker<Extractor>::update(group& g, std::size_t i, event_list& events) {
     auto const& h = g.headers[i];
     auto const now = tick(h, g.clock[i], events);
     ++statistics_.packets;
+    if (g.candidate[i] != none && carry_on(g.candidate[i], *g.found[i], h, now)) [[likely]]
+        return;
+    if ((g.corrupt >> i & 1U) != 0) [[unlikely]]
+        return update_corrupt(g, i, now, events);
     if (h.fragment_layer != 0) [[unlikely]]
         return update_fragment(h, now, events);
     if (!g.found[i]) {
@@ -138,12 +163,40 @@ void tracker<Extractor>::update(group& g, std::size_t i, event_list& events) {
     auto const at = flow_of(found, g.hash[i], g.candidate[i], h, now, events);
     std::size_t const side = found.orientation == records_[at].orientation ? 0 : 1;
     count(at, side, {1, h.wire_length, h.ip_length, h.payload_length}, h.time, h.time, now, events);
+    note_datagram(at, side);
     progress(at, side, h, now, events);
+}
+
+// Most packets carry on what goes on; this is `flow_of`, `count` and `progress` for these. Returns false, and has done
+// nothing, if the packet is another.
+template <extractor Extractor>
+bool tracker<Extractor>::carry_on(std::uint32_t at, found_key const& found, decode::headers const& h, timestamp now) {
+    auto& r = records_[at];
+    std::size_t const side = found.orientation == r.orientation ? 0 : 1;
+    bool const by_tcp = is_one_connection<Extractor> && h.has_tcp;
+    if ((r.plain & record::plain_kind(side, h.payload_length != 0)) == 0 || by_tcp != r.is_tcp ||
+        !detail::same_key(r.key, found.key) || h.fragment_layer != 0 || doubting_ || has_expired(r, now)) [[unlikely]]
+        return false;
+    if (by_tcp && !r.tcp.carries_on(h, side)) [[unlikely]]
+        return false;
+    r.last_time = h.time;
+    r.see(now);
+    r.add(side, {1, h.wire_length, h.ip_length, h.payload_length}, records_.rest(at));
+    auto const way = side == 0 ? r.orientation : opposite(r.orientation);
+    if (observer_ != nullptr)
+        observer_->packet({records_.rest(at).id, r.key, way, side == 0, false, r.mark}, h, clock_.shown(now));
+    if constexpr (requires { extract_.update(states_[at], h, way); })
+        extract_.update(states_[at], h, way);
+    return true;
 }
 
 // The time at which a packet is processed.
 template <extractor Extractor>
 timestamp tracker<Extractor>::tick(decode::headers const& packet, clock_source clock, event_list& events) {
+    if (clock_.goes_on(packet.time)) [[likely]] {
+        expire(*clock_.now(), events);
+        return *clock_.now();
+    }
     auto const before = clock_.now();
     auto const doubts = clock_.doubts();
     auto const jumps = clock_.jumps();
@@ -164,6 +217,26 @@ timestamp tracker<Extractor>::tick(decode::headers const& packet, clock_source c
     }
     expire(now, events);
     return now;
+}
+
+template <extractor Extractor>
+void tracker<Extractor>::update_corrupt(group& g, std::size_t i, timestamp now, event_list& events) {
+    ++statistics_.bad_checksums;
+    if (!g.found[i] || decode::verify_checksums(g.headers[i]) == decode::checksum_verdict::wrong_network)
+        return;
+    auto h = g.headers[i]; // without what it says of a connection
+    h.has_tcp = false;
+    h.tcp_flags = 0;
+    auto const& found = *g.found[i];
+    auto const at = flow_of(found, g.hash[i], none, h, now, events);
+    auto& r = records_[at];
+    std::size_t const side = found.orientation == r.orientation ? 0 : 1;
+    count(at, side, {1, h.wire_length, h.ip_length, h.payload_length}, h.time, h.time, now, events);
+    troubles_of(at).note_corrupt(side, r.history(records_.rest(at)));
+    if (r.ended)
+        return;
+    r.see(now);
+    classify(at, r);
 }
 
 // Each fragment counts as it comes, and the datagram acts on the connection when it is complete.
@@ -217,8 +290,10 @@ void tracker<Extractor>::count_only(decode::headers const& packet, share const& 
     }
     auto const at = flow_of(*found, hash(found->key), none, packet, now, events);
     auto& r = records_[at];
-    count(at, found->orientation == r.orientation ? 0 : 1,
-          {add.packets, add.wire_bytes, add.ip_bytes, add.payload_bytes}, add.first_time, add.last_time, now, events);
+    std::size_t const side = found->orientation == r.orientation ? 0 : 1;
+    count(at, side, {add.packets, add.wire_bytes, add.ip_bytes, add.payload_bytes}, add.first_time, add.last_time, now,
+          events);
+    note_datagram(at, side);
     if (!r.ended)
         r.see(now);
 }
@@ -259,10 +334,28 @@ void tracker<Extractor>::count(std::uint32_t at, std::size_t side, detail::amoun
     auto& r = records_[at];
     if (r.full || r.resumed || r.empty()) [[unlikely]]
         begin_part(at, first, now, events);
+    if ((r.sent >> side & 1U) == 0)
+        r.plain = 0;
     r.last_time = last;
+    r.add(side, more, records_.rest(at));
+}
+
+template <extractor Extractor>
+void tracker<Extractor>::note_datagram(std::uint32_t at, std::size_t side) noexcept {
+    auto& r = records_[at];
     if (r.protocol == decode::protocol::udp)
         r.history(records_.rest(at)).note(side, detail::seen::data);
-    r.add(side, more, records_.rest(at));
+}
+
+// Made when the first are to be noted.
+template <extractor Extractor>
+detail::tcp_troubles& tracker<Extractor>::troubles_of(std::uint32_t at) {
+    auto& r = records_[at];
+    auto& rest = records_.rest(at);
+    if (!r.troubled)
+        rest.troubles = troubles_.allocate();
+    r.troubled = true;
+    return troubles_[rest.troubles];
 }
 
 // The counters are empty, or too full.
@@ -293,15 +386,16 @@ void tracker<Extractor>::progress(std::uint32_t at, std::size_t side, decode::he
         r.see(now);
     if constexpr (requires { extract_.update(states_[at], h, way); })
         extract_.update(states_[at], h, way);
-    if (is_one_connection<Extractor> && h.has_tcp)
-        return progress_tcp(at, side, h, now, events);
-    if (r.ended)
-        return;
-    if (!r.is_tcp && !r.established && side == 1) {
-        r.established = true;
-        tell(event_kind::established, end_reason::none, at, now, events);
+    if (is_one_connection<Extractor> && h.has_tcp) {
+        progress_tcp(at, side, h, now, events);
+    } else if (!r.ended) {
+        if (!r.is_tcp && !r.established && side == 1) {
+            r.established = true;
+            tell(event_kind::established, end_reason::none, at, now, events);
+        }
+        classify(at, r);
     }
-    classify(at, r);
+    r.plain = plain_kinds(at);
 }
 
 template <extractor Extractor>
@@ -313,12 +407,8 @@ void tracker<Extractor>::progress_tcp(std::uint32_t at, std::size_t side, decode
     auto const was_closing = r.tcp.closing();
     detail::tcp_connection::report report;
     r.tcp.update(h, side, rest.beginning, rest.first_time, r.history(rest), report);
-    if (detail::tcp_troubles::has(report)) [[unlikely]] {
-        if (!r.troubled)
-            rest.troubles = troubles_.allocate();
-        r.troubled = true;
-        troubles_[rest.troubles].note(report, h, side, r.history(rest));
-    }
+    if (detail::tcp_troubles::has(report)) [[unlikely]]
+        troubles_of(at).note(report, h, side, r.history(rest));
     if (r.troubled && report.acknowledges)
         troubles_[rest.troubles].acknowledged(side, h.acknowledgment, r.history(rest));
     if (r.ended)
@@ -333,7 +423,7 @@ void tracker<Extractor>::progress_tcp(std::uint32_t at, std::size_t side, decode
         tell(event_kind::established, end_reason::none, at, now, events);
     }
     if (!was_closing && r.tcp.closing())
-        link_timer(at);
+        hasten_timer(at);
     classify(at, r);
 }
 

@@ -86,12 +86,12 @@ void tracker<Extractor>::describe(std::uint32_t at, event_type& told) const {
         to.payload_bytes = carried[3];
     }
     stats.history = rest.history;
+    if (rest.troubles != none)
+        troubles_[rest.troubles].describe(stats);
     if (r.is_tcp) {
         stats.state = r.tcp.zeek_state(r.marks);
         r.tcp.describe(stats);
         rest.beginning.describe(stats);
-        if (rest.troubles != none)
-            troubles_[rest.troubles].describe(stats);
     } else if (r.protocol == decode::protocol::udp) {
         bool const sent = r.marks.seen[0] != 0;
         bool const answered = r.marks.seen[1] != 0;
@@ -142,7 +142,7 @@ void tracker<Extractor>::remember(std::uint32_t at, end_reason reason, timestamp
     r.ended = true;
     ++statistics_.remembered;
     clear_counters(at);
-    link_timer(at);
+    hasten_timer(at);
     classify(at, r);
 }
 
@@ -156,7 +156,8 @@ void tracker<Extractor>::remove(std::uint32_t at, timestamp now, event_list& eve
     }
     if (observer_ != nullptr)
         observer_->forget(records_.rest(at).id);
-    r.live = false;
+    r.live = 0;
+    r.plain = 0;
     if (r.troubled)
         troubles_.free(records_.rest(at).troubles);
     states_.destroy(at);
@@ -210,6 +211,13 @@ void tracker<Extractor>::link_timer(std::uint32_t at) noexcept {
     wheel_.link(at, detail::tick_of(deadline(records_[at])), links);
 }
 
+// It is looked at no later than its deadline, and linked again if that has moved by then.
+template <extractor Extractor>
+void tracker<Extractor>::hasten_timer(std::uint32_t at) noexcept {
+    if (!wheel_.is_linked_by(records_.rest(at).timer, detail::tick_of(deadline(records_[at]))))
+        link_timer(at);
+}
+
 template <extractor Extractor>
 void tracker<Extractor>::classify(std::uint32_t at, record& r) noexcept {
     using detail::eviction_class;
@@ -222,17 +230,42 @@ void tracker<Extractor>::classify(std::uint32_t at, record& r) noexcept {
     records_.unlink(at);
     records_.append(at, rank);
     if (rank == eviction_class::unanswered) // waits for less than the timer that was set before
-        link_timer(at);
+        hasten_timer(at);
+}
+
+// What `progress` and all that it calls would do to such packets is to change numbers.
+template <extractor Extractor>
+std::uint8_t tracker<Extractor>::plain_kinds(std::uint32_t at) const noexcept {
+    auto const& r = records_[at];
+    if (!r.live || r.ended || r.resumed || r.full)
+        return 0;
+    unsigned result = 0;
+    for (std::size_t side = 0; side != 2; ++side) {
+        if ((r.sent >> side & 1U) == 0)
+            continue;
+        bool const settled = !r.troubled || troubles_[records_.rest(at).troubles].is_settled(side);
+        bool const steady = r.is_tcp ? r.tcp.is_steady(side, r.established) && settled : r.established || side == 0;
+        for (bool const has_payload : {false, true}) {
+            auto const mark = r.is_tcp ? has_payload ? detail::seen::data : detail::seen::ack
+                              : r.protocol == decode::protocol::udp ? detail::seen::data
+                                                                    : 0;
+            if (steady && (r.marks.seen[side] & mark) == mark)
+                result |= record::plain_kind(side, has_payload);
+        }
+    }
+    return static_cast<std::uint8_t>(result);
 }
 
 template <extractor Extractor>
-void tracker<Extractor>::expire(timestamp now, event_list& events) {
+void tracker<Extractor>::expire_due(timestamp now, event_list& events) {
     auto const limit = detail::tick_of(now);
-    if (limit <= wheel_.now()) [[likely]]
-        return;
     for (auto tick = wheel_.next(limit); tick < limit; tick = wheel_.next(limit)) {
         wheel_.advance(tick);
+        std::size_t fetched = 0;
         for (auto at = wheel_.first(tick); at != none; at = wheel_.first(tick)) {
+            if (fetched == 0)
+                fetched = fetch_chain(at);
+            --fetched;
             auto& r = records_[at];
             if (deadline(r) <= now)
                 end(at, end_reason::idle, now, events);
@@ -241,6 +274,22 @@ void tracker<Extractor>::expire(timestamp now, event_list& events) {
         }
     }
     wheel_.advance(limit);
+}
+
+// Has come what it takes to end the flows of a timer's chain, a few at a time: how many.
+template <extractor Extractor>
+std::size_t tracker<Extractor>::fetch_chain(std::uint32_t at) const noexcept {
+    constexpr std::size_t most = 16;
+    std::array<std::uint32_t, most> chain;
+    std::size_t size = 0;
+    for (; size != most && at != none; at = records_.rest(at).timer.next) {
+        chain[size++] = at;
+        records_.prefetch(at);
+        records_.prefetch_neighbours(at);
+    }
+    for (std::size_t i = 0; i != size; ++i)
+        index_.prefetch(hash(records_[chain[i]].key));
+    return size;
 }
 
 template <extractor Extractor>
