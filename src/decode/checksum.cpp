@@ -8,7 +8,7 @@
 namespace netring_asio::decode {
 namespace {
 
-using detail::frame_reader;
+using netring_asio::detail::frame_reader;
 
 constexpr std::uint16_t right_sum = 0xffff;
 
@@ -66,8 +66,8 @@ checksum_verdict verify_transport(frame_reader const& frame, headers const& pack
     default:
         return checksum_verdict::unknown;
     }
-    constexpr std::size_t shortest_tcp = 20;
-    if (end > packet.data.size() || end < begin + (packet.protocol == protocol::tcp ? shortest_tcp : 4))
+    if (end > packet.data.size() ||
+        end < begin + (packet.protocol == protocol::tcp ? netring_asio::detail::shortest_tcp : 4))
         return checksum_verdict::unknown;
     std::uint64_t sum = 0;
     if (with_addresses) {
