@@ -119,6 +119,10 @@ public:
     std::size_t sessions() const noexcept { return state_->tracker.sessions(); }
     /// Bytes that wait for missing ones, of all flows together.
     std::size_t buffered() const noexcept { return state_->tracker.buffered(); }
+    /// Bytes that parsers hold for what is not complete, and to choose a parser, of all flows together.
+    std::size_t held() const noexcept { return state_->tracker.held(); }
+    /// Flows that went on unparsed because of `session_options::max_held`.
+    std::uint64_t given_up() const noexcept { return state_->tracker.given_up(); }
 
     /// Gives the events that packets already there lead to. Never blocks and makes no system call of its own.
     ///

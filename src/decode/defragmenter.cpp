@@ -161,6 +161,7 @@ defragmenter::result defragmenter::add(headers const& fragment, timestamp now) {
         d.source_port = fragment.source_port;
         d.destination_port = fragment.destination_port;
         out.waiting = std::exchange(d.waiting, {});
+        out.cut = fragment.ip_offset + std::size_t{fragment.ip_length} > fragment.data.size();
     } else if (!d.has_first) {
         add_to(d.waiting, fragment);
     }

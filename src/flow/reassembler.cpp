@@ -71,6 +71,7 @@ void reassembler::open(std::uint32_t initial_sequence, byte_consumer& consumer) 
         if (next_ == base_ && pieces_.empty()) {
             reference_ = initial_sequence + 1;
             next_ = base_ = told_ = origin;
+            end_ = 0;
             acknowledged_.reset();
         }
         return;
@@ -254,6 +255,13 @@ void reassembler::acknowledge(std::uint32_t number, timestamp now, byte_consumer
     settle(now, consumer);
 }
 
+void reassembler::close(std::uint32_t sequence) noexcept {
+    if (!reference_)
+        return;
+    if (auto const at = place(sequence); at >= next_ && at - next_ <= options_.max_ahead())
+        end_ = at;
+}
+
 void reassembler::advance(timestamp now, byte_consumer& consumer) { settle(now, consumer); }
 
 bool reassembler::is_given_up(timestamp now) noexcept {
@@ -302,6 +310,11 @@ void reassembler::finish(byte_consumer& consumer) {
     }
     while (!pieces_.empty())
         skip(consumer);
+    if (anchored_ && end_ > next_) {
+        consumer.gap(next_ - base_, end_ - next_);
+        gap_ += end_ - next_;
+        told_ = next_ = end_;
+    }
 }
 
 } // namespace netring_asio::flow

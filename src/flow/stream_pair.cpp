@@ -14,6 +14,8 @@ void stream_pair::packet(decode::headers const& headers, orientation way, timest
         own.open(sequence++, own_bytes);
     auto const payload = headers.payload();
     own.segment(sequence, payload, headers.payload_length - payload.size(), now, own_bytes);
+    if ((headers.tcp_flags & decode::tcp_flag::fin) != 0)
+        own.close(sequence + headers.payload_length);
     if ((headers.tcp_flags & decode::tcp_flag::ack) != 0)
         directions_[forward ? 1 : 0].acknowledge(headers.acknowledgment, now, forward ? b_to_a : a_to_b);
 }

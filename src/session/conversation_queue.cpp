@@ -57,8 +57,10 @@ void conversation_queue::finish(side from) {
 
 void conversation_queue::reset() {
     for (auto const from : {side::initiator, side::responder}) {
-        at(from).how = ending::reset;
-        notify(from);
+        if (at(from).how == ending::none) {
+            at(from).how = ending::reset;
+            notify(from);
+        }
     }
 }
 

@@ -7,10 +7,13 @@
 namespace netring_asio::session {
 namespace detail {
 
-error_code dns_matcher::message(side from, bytes input, timestamp time, output<message_type>& out) {
+error_code dns_matcher::message(side from, bytes input, timestamp time, output<message_type>& out, bool cut) {
     dns::message m;
-    if (auto const error = dns::decode(input, m))
-        return error;
+    if (auto const error = dns::decode(input, m)) {
+        if (!cut || input.size() < 12)
+            return error;
+        m.cut = true;
+    }
     expire(time, out);
     if (options_.max_pending() == 0) {
     } else if (!m.is_response) {

@@ -229,9 +229,9 @@ error_code decode(std::span<std::byte const> input, message& result) {
     auto head = from.reader(12);
     result.id = head.u16();
     auto const flags = head.u16();
-    std::uint16_t counts[4];
-    for (auto& count : counts)
+    for (auto& count : result.announced)
         count = head.u16();
+    auto counts = result.announced;
     if (from.failed)
         return error::malformed_message;
     auto const flag = [flags](unsigned bit) { return (flags >> bit & 1) != 0; };
@@ -364,6 +364,8 @@ std::ostream& operator<<(std::ostream& out, message const& value) {
         std::visit(print_data{out}, r.data);
         separator = ", ";
     }
+    if (value.cut)
+        out << ", cut";
     if (value.latency)
         out << " after " << value.latency->count() / 1000 << " us";
     return out;

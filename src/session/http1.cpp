@@ -1,5 +1,6 @@
 // HTTP/1 around Beast's parser, which sees each head whole and bodies as they come.
 
+#include "http1_mending.hpp"
 #include <netring_asio/session/detail/byte_reader.hpp>
 #include <netring_asio/session/http1.hpp>
 
@@ -60,6 +61,7 @@ public:
     }
 
     void set_output(output<http1::message>& out) noexcept { out_ = &out; }
+    std::size_t held() const noexcept { return piece_.bytes.size(); }
 
 private:
     void flush(bool last) {
@@ -137,8 +139,6 @@ private:
     void on_finish_impl(beast_error&) override {}
 };
 
-bool is_method_character(char c) noexcept { return (c >= 'A' && c <= 'Z') || c == '-' || c == '_'; }
-
 bool is_status_line(std::string_view line) noexcept {
     return line.size() >= 12 && line.starts_with("HTTP/1.") && line[7] >= '0' && line[7] <= '1' && line[8] == ' ' &&
            std::all_of(line.begin() + 9, line.begin() + 12, [](char c) { return c >= '0' && c <= '9'; });
@@ -147,11 +147,9 @@ bool is_status_line(std::string_view line) noexcept {
 bool is_request_line(std::string_view line) noexcept {
     while (!line.empty() && (line.back() == '\r' || line.back() == '\n'))
         line.remove_suffix(1);
-    auto const method = line.find(' ');
-    if (method == line.npos || method < 3 || method > 20 ||
-        !std::all_of(line.begin(), line.begin() + static_cast<std::ptrdiff_t>(method), is_method_character))
-        return false;
-    return line.size() > method + 10 && (line.ends_with(" HTTP/1.1") || line.ends_with(" HTTP/1.0"));
+    auto const method = line.substr(0, line.find(' '));
+    return http1::is_method(method) && line.size() > method.size() + 10 &&
+           (line.ends_with(" HTTP/1.1") || line.ends_with(" HTTP/1.0"));
 }
 
 /// What Beast takes: lines that end with CR and LF. Others end them with LF alone, and everybody accepts that.
@@ -176,6 +174,9 @@ struct shared_state {
     http1_options const& options;
     std::deque<pending_request> requests;
     bool tunnel = false;
+    std::array<bool, 2> is_alien{}; // what the side sends does not begin like a message
+    std::array<bool, 2> finished{};
+    bool any = false; // a message came
 };
 
 /// The messages of one direction.
@@ -196,7 +197,7 @@ public:
                     return error;
                 break;
             case state::body:
-                if (auto const error = take_body(from, bytes, out))
+                if (auto const error = take_body(from, bytes, time, out))
                     return error;
                 break;
             }
@@ -204,24 +205,38 @@ public:
         return {};
     }
 
-    error_code gap(side from, std::uint64_t length, output<http1::message>& out) {
+    error_code gap(side from, std::uint64_t length, timestamp time, output<http1::message>& out) {
         if (state_ == state::body && length != 0 && fill(from, length, out))
             return {};
-        give_up(from, out);
+        give_up(from, time, out);
         lose();
+        shared_.requests.clear();
         return {};
     }
 
-    void finish(side from, output<http1::message>& out) {
+    void finish(side from, timestamp time, output<http1::message>& out) {
         if (state_ != state::body)
-            return;
+            return give_up(from, time, out);
         beast::error_code error;
         parser_->put_eof(error);
         parser_->result.complete = !error && parser_->is_done();
         end_message(from, out);
     }
 
-    void give_up(side from, output<http1::message>& out) {
+    std::size_t held() const noexcept {
+        return buffer_.size() +
+               (parser_ ? parser_->result.body.size() + parser_->result.fields.characters() + parser_->collector.held()
+                        : 0);
+    }
+
+    /// Tells what came of a message.
+    void give_up(side from, timestamp time, output<http1::message>& out) {
+        if (state_ == state::head && !shared_.tunnel)
+            if (auto const end = buffer_.rfind('\n'); end != buffer_.npos) {
+                buffer_.resize(end + 1);
+                buffer_ += "\r\n";
+                static_cast<void>(parse_head(from, time, out, true));
+            }
         if (state_ != state::body)
             return;
         parser_->result.complete = false;
@@ -235,7 +250,6 @@ private:
         state_ = state::lost;
         buffer_.clear();
         skipping_ = false;
-        shared_.requests.clear();
     }
 
     /// Looks for a line that begins a message.
@@ -275,11 +289,25 @@ private:
             bytes.remove_prefix(buffer_.size() - before);
             if (buffer_.size() >= shared_.options.max_head())
                 return error::message_too_long;
-            return is_plausible() ? error_code{} : error_code{error::malformed_message};
+            return is_plausible() ? error_code{} : reject(from, time, out);
         }
         bytes.remove_prefix(end - before);
         buffer_.resize(end);
-        return parse_head(from, time, out);
+        auto const error = parse_head(from, time, out);
+        return error == error::malformed_message ? reject(from, time, out) : error;
+    }
+
+    /// What is buffered does not begin like a message: looks on from the second line. It is something else where both
+    /// sides send such.
+    error_code reject(side from, timestamp time, output<http1::message>& out) {
+        auto const head = std::exchange(buffer_, {});
+        auto const end = head.find('\n');
+        lose();
+        skipping_ = end == head.npos;
+        behind_other_ = shared_.is_alien[index(from)] = true;
+        if (shared_.is_alien[0] && shared_.is_alien[1])
+            return error::malformed_message;
+        return skipping_ ? error_code{} : feed(from, std::string_view{head}.substr(end + 1), time, out);
     }
 
     // Where a head that is buffered ends, or 0.
@@ -299,23 +327,74 @@ private:
 
     // So that a flow of something else is not kept for 64 KiB.
     bool is_plausible() const noexcept {
-        auto const line = std::string_view{buffer_}.substr(0, 8);
+        auto const line = std::string_view{buffer_}.substr(0, std::min<std::size_t>(buffer_.find_first_of("\r\n"), 8));
         if constexpr (IsRequest)
             return std::all_of(line.begin(), std::find(line.begin(), line.end(), ' '),
                                [](char c) { return c > 0x20 && c < 0x7f; });
         else
-            return std::string_view{"HTTP/1.0"}.starts_with(line) || std::string_view{"HTTP/1.1"}.starts_with(line);
+            return std::string_view{"HTTP/"}.starts_with(line.substr(0, 5));
     }
 
-    error_code parse_head(side from, timestamp time, output<http1::message>& out) {
+    error_code parse_head(side from, timestamp time, output<http1::message>& out, bool cut = false) {
         normalise(buffer_);
         if (!IsRequest && buffer_.size() > 12 && buffer_[12] == '\r')
             buffer_.insert(12, 1, ' '); // no reason, and not the space before it
+        bool framed = !cut;
+        if (!try_head(from, time, out)) {
+            auto const mended = http1::mend(buffer_, IsRequest);
+            if (!mended)
+                return error::malformed_message;
+            buffer_ = mended->text;
+            if (!try_head(from, time, out)) {
+                buffer_ = http1::without_framing(mended->text);
+                framed = framed && !IsRequest; // a response then lasts until the connection ends
+                if (!try_head(from, time, out))
+                    return error::malformed_message;
+            }
+            auto& message = parser_->result;
+            message.error = error::malformed_message;
+            message.version = mended->version;
+            if constexpr (IsRequest) {
+                message.method = mended->method;
+                message.target = mended->target;
+            }
+        }
+        auto& message = parser_->result;
+        if constexpr (IsRequest) {
+            if (shared_.requests.size() == shared_.options.max_pipelined())
+                return error::message_too_long;
+            shared_.requests.push_back({message.method, time});
+        } else {
+            if (message.status / 100 != 1 && !shared_.requests.empty())
+                shared_.requests.pop_front();
+            shared_.tunnel =
+                message.status == 101 || (message.request_method == "CONNECT" && message.status / 100 == 2);
+        }
+        buffer_.clear();
+        state_ = state::body;
+        shared_.is_alien[index(from)] = false;
+        shared_.any = true;
+        if (std::exchange(behind_other_, false))
+            message.error = error::malformed_message;
+        message.complete = framed;
+        if (shared_.options.stream_bodies() != 0)
+            out(from, http1::message{std::exchange(message, {})});
+        if (!framed) {
+            message.complete = false;
+            end_message(from, out);
+            lose();
+        } else if (parser_->is_done()) {
+            end_message(from, out);
+        }
+        return {};
+    }
+
+    /// Has Beast look at the head that is buffered.
+    bool try_head(side from, timestamp time, output<http1::message>& out) {
         parser_.emplace(shared_.options, from, out);
         auto& message = parser_->result;
         message.fields.reserve(static_cast<std::size_t>(std::count(buffer_.begin(), buffer_.end(), '\n')),
                                buffer_.size());
-        bool const final_response = !IsRequest && buffer_.size() > 9 && buffer_[9] != '1';
         if constexpr (!IsRequest)
             if (!shared_.requests.empty()) {
                 auto const& request = shared_.requests.front();
@@ -326,28 +405,11 @@ private:
             }
         beast::error_code error;
         auto const used = parser_->put(boost::asio::buffer(buffer_), error);
-        if ((error && error != beast::http::error::need_more) || !parser_->is_header_done() || used != buffer_.size())
-            return error::malformed_message;
-        buffer_.clear();
-        if constexpr (IsRequest) {
-            if (shared_.requests.size() == shared_.options.max_pipelined())
-                return error::message_too_long;
-            shared_.requests.push_back({message.method, time});
-        } else {
-            if (final_response && !shared_.requests.empty())
-                shared_.requests.pop_front();
-            shared_.tunnel =
-                message.status == 101 || (message.request_method == "CONNECT" && message.status / 100 == 2);
-        }
-        state_ = state::body;
-        if (shared_.options.stream_bodies() != 0)
-            out(from, http1::message{std::exchange(message, {})});
-        if (parser_->is_done())
-            end_message(from, out);
-        return {};
+        return (!error || error == beast::http::error::need_more) && parser_->is_header_done() &&
+               used == buffer_.size();
     }
 
-    error_code take_body(side from, std::string_view& bytes, output<http1::message>& out) {
+    error_code take_body(side from, std::string_view& bytes, timestamp time, output<http1::message>& out) {
         parser_->collector.set_output(out);
         auto const was_buffered = buffer_.size();
         auto input = bytes;
@@ -365,8 +427,15 @@ private:
         beast::error_code error;
         while (used != input.size() && !parser_->is_done() && !error)
             used += parser_->put(boost::asio::buffer(input.data() + used, input.size() - used), error);
-        if (error && error != beast::http::error::need_more)
-            return error::malformed_message;
+        if (error && error != beast::http::error::need_more) {
+            std::string const rest{was_buffered == 0 ? std::string_view{} : input.substr(used)};
+            bytes.remove_prefix(was_buffered == 0 ? used : input.size() - was_buffered);
+            parser_->result.error = error::malformed_message;
+            parser_->result.complete = false;
+            end_message(from, out);
+            lose();
+            return feed(from, rest, time, out);
+        }
         if (was_buffered == 0) {
             bytes.remove_prefix(used);
         } else {
@@ -435,6 +504,7 @@ private:
     std::optional<message_parser<IsRequest>> parser_;
     state state_ = state::head;
     bool skipping_ = false;
+    bool behind_other_ = false; // than messages
 };
 
 } // namespace
@@ -443,7 +513,7 @@ class http1_parser::conversation {
 public:
     explicit conversation(http1_options const& chosen)
         : options{chosen}
-        , shared{options, {}, false}
+        , shared{options, {}, false, {}, {}, false}
         , requests{shared}
         , responses{shared} {}
 
@@ -469,27 +539,39 @@ error_code http1_parser::feed(side from, std::span<std::byte const> bytes, times
     return from == side::initiator ? c.requests.feed(from, text, time, out) : c.responses.feed(from, text, time, out);
 }
 
-error_code http1_parser::gap(side from, std::uint64_t length, timestamp, output<message_type>& out) {
+error_code http1_parser::gap(side from, std::uint64_t length, timestamp time, output<message_type>& out) {
     if (!conversation_)
         conversation_ = std::make_unique<conversation>(options_);
     auto& c = *conversation_;
-    return from == side::initiator ? c.requests.gap(from, length, out) : c.responses.gap(from, length, out);
+    return from == side::initiator ? c.requests.gap(from, length, time, out) : c.responses.gap(from, length, time, out);
 }
 
-void http1_parser::finish(side from, timestamp, output<message_type>& out) {
+error_code http1_parser::finish(side from, timestamp time, output<message_type>& out) {
     if (!conversation_)
-        return;
+        return {};
+    auto& c = *conversation_;
     if (from == side::initiator)
-        conversation_->requests.finish(from, out);
+        c.requests.finish(from, time, out);
     else
-        conversation_->responses.finish(from, out);
+        c.responses.finish(from, time, out);
+    c.shared.finished[index(from)] = true;
+    auto const is_other = !c.shared.any && (c.shared.is_alien[0] || c.shared.is_alien[1]);
+    return is_other && c.shared.finished[0] && c.shared.finished[1] ? error_code{error::malformed_message}
+                                                                    : error_code{};
 }
 
-void http1_parser::reset(timestamp, output<message_type>& out) {
+void http1_parser::reset(timestamp time, output<message_type>& out) {
     if (!conversation_)
         return;
-    conversation_->requests.give_up(side::initiator, out);
-    conversation_->responses.give_up(side::responder, out);
+    conversation_->requests.give_up(side::initiator, time, out);
+    conversation_->responses.give_up(side::responder, time, out);
+}
+
+std::size_t http1_parser::held() const noexcept {
+    if (!conversation_)
+        return 0;
+    auto const& c = *conversation_;
+    return c.requests.held() + c.responses.held() + c.shared.requests.size() * sizeof(pending_request);
 }
 
 bool http1_parser::done() const noexcept { return conversation_ && conversation_->shared.tunnel; }
@@ -497,14 +579,18 @@ bool http1_parser::done() const noexcept { return conversation_ && conversation_
 match http1_parser::probe(side, std::span<std::byte const> bytes) {
     auto text = detail::as_text(bytes);
     text.remove_prefix(std::min(text.find_first_not_of("\r\n"), text.size()));
-    for (std::string_view const begin : {"HTTP/1.", "GET ", "POST ", "HEAD ", "PUT ", "OPTIONS ", "CONNECT ", "DELETE ",
-                                         "PATCH ", "TRACE ", "PROPFIND ", "M-SEARCH ", "NOTIFY "}) {
+    for (std::string_view const begin :
+         {"HTTP/1.", "GET ", "POST ", "HEAD ", "PUT ", "OPTIONS ", "CONNECT ", "DELETE ", "PATCH ", "TRACE "}) {
         if (text.starts_with(begin))
             return match::yes;
         if (begin.starts_with(text))
             return match::maybe;
     }
-    return match::no;
+    auto const line = text.substr(0, text.find('\n'));
+    if (line.size() != text.size())
+        return is_request_line(line) ? match::yes : match::no;
+    auto const method = line.substr(0, line.find(' '));
+    return method.size() < 3 || http1::is_method(method) ? match::maybe : match::no;
 }
 
 } // namespace netring_asio::session

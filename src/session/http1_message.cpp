@@ -19,7 +19,8 @@ void print_rest(std::ostream& out, content const& value) {
         print_text(out, host);
         out << ')';
     }
-    out << ", " << value.body_size << " bytes" << (value.complete ? "" : ", incomplete");
+    out << ", " << value.body_size << " bytes" << (value.complete ? "" : ", incomplete")
+        << (value.error ? ", malformed" : "");
 }
 
 } // namespace

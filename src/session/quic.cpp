@@ -40,6 +40,8 @@ public:
         return frames(*plain);
     }
 
+    std::size_t held() const noexcept { return crypto_.size(); }
+
     /// The hello, once it is complete.
     std::optional<quic::initial> take() {
         detail::byte_reader from{std::span{crypto_}.first(known_)};
@@ -139,6 +141,8 @@ error_code quic_initial::datagram(side from, std::span<std::byte const> bytes, t
     }
     return {};
 }
+
+std::size_t quic_initial::held() const noexcept { return connection_ ? connection_->held() : 0; }
 
 match quic_initial::probe(side, std::span<std::byte const> bytes) {
     auto const packet = bytes.size() >= 1200 ? detail::read_long_header(bytes) : std::nullopt;

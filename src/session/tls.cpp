@@ -46,6 +46,8 @@ match tls_handshake::probe(side, std::span<std::byte const> bytes) {
 
 error_code tls_handshake::feed(side from, std::span<std::byte const> bytes, timestamp time, output<message_type>& out) {
     auto& d = directions_[index(from)];
+    if (options_.after_text() && !d.begun && d.head_size == 0)
+        skip_text(from, bytes);
     while (!bytes.empty() && !told_) {
         if (d.head_size != d.head.size()) {
             auto const count = std::min(bytes.size(), d.head.size() - d.head_size);
@@ -82,6 +84,19 @@ error_code tls_handshake::feed(side from, std::span<std::byte const> bytes, time
             return error;
     }
     return {};
+}
+
+/// A record begins with a byte that no line of text begins with.
+void tls_handshake::skip_text(side from, std::span<std::byte const>& bytes) {
+    auto& d = directions_[index(from)];
+    while (!bytes.empty() && (d.in_line || bytes.front() != std::byte{content::handshake})) {
+        auto const end = std::find(bytes.begin(), bytes.end(), std::byte{'\n'});
+        auto const size = static_cast<std::size_t>(end - bytes.begin()) + (end != bytes.end() ? 1U : 0U);
+        d.in_line = end == bytes.end();
+        d.text += size;
+        bytes = bytes.subspan(size);
+    }
+    told_ = told_ || d.text > options_.max_message();
 }
 
 error_code tls_handshake::record_bytes(side from, std::uint8_t type, std::span<std::byte const> bytes, timestamp time,
@@ -154,8 +169,10 @@ error_code tls_handshake::handshake_message(side from, std::uint8_t type, std::s
         if (auto const error = tls::decode(body, hello))
             return error;
         tell(hello);
-        if (!result_.client)
+        if (!result_.client) {
             result_.client = std::move(hello);
+            kept_ += body.size();
+        }
         break;
     }
     case handshake_type::server_hello: {
@@ -164,6 +181,8 @@ error_code tls_handshake::handshake_message(side from, std::uint8_t type, std::s
             return error;
         tell(hello);
         auto const rest_is_encrypted = hello.version >= 0x0304 && !hello.is_retry_request;
+        if (!result_.server)
+            kept_ += body.size();
         result_.server = std::move(hello);
         if (rest_is_encrypted)
             encrypted(from, time, out);

@@ -208,6 +208,77 @@ BOOST_AUTO_TEST_CASE(however_it_is_cut) {
                                 session::http1_parser{});
 }
 
+BOOST_AUTO_TEST_CASE(what_breaks_the_rules_is_taken_as_others_take_it) {
+    recorder<session::http1_parser> r;
+    r.feed(c, "GET /a b;c HTTP/1.1\r\nno field\r\nX: a\x01"
+              "b\r\n\r\nOPTIONS\r\n\r\n");
+    r.feed(c, "POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\nx=1\r\nGET /smuggled HTTP/1.1\r\n\r\n");
+    r.feed(c, "POST / HTTP/1.1\r\nContent-Length: 30\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+    r.feed(c, "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n10000000000000001\r\nrest\r\n");
+    r.feed(c, "HEAD /last HTTP/1.1\r\n\r\n");
+    BOOST_TEST(!r.error);
+    BOOST_REQUIRE(r.messages.size() == 7u);
+    auto const& spaces = r.at<http1::request>(0);
+    BOOST_TEST(spaces.target == "/a b;c");
+    BOOST_TEST(spaces.fields["x"] == "a b");
+    BOOST_TEST((spaces.error == nr::error::malformed_message));
+    BOOST_TEST(r.at<http1::request>(1).method == "OPTIONS");
+    BOOST_TEST(r.at<http1::request>(1).version == 0u);
+    BOOST_TEST(!r.at<http1::request>(2).complete);
+    BOOST_TEST(r.at<http1::request>(3).target == "/smuggled");
+    BOOST_TEST(r.at<http1::request>(4).complete); // the chunks count
+    BOOST_TEST(r.at<http1::request>(4).body_size == 0u);
+    BOOST_TEST(r.at<http1::request>(5).body == "x");
+    BOOST_TEST(!r.at<http1::request>(5).complete);
+    BOOST_TEST(r.at<http1::request>(6).target == "/last");
+    BOOST_TEST(!r.at<http1::request>(6).error);
+
+    recorder<session::http1_parser> response;
+    response.feed(s, "HTTP/1.2 200 \x02ok\r\nContent-Length: some\r\n\r\nuntil the end");
+    response.finish();
+    BOOST_REQUIRE(response.messages.size() == 1u);
+    BOOST_TEST(response.at<http1::response>(0).body == "until the end");
+    BOOST_TEST((response.at<http1::response>(0).error == nr::error::malformed_message));
+
+    recorder<session::http1_parser> one_side;
+    one_side.feed(c, "hello there\r\n\r\n");
+    one_side.feed(s, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+    one_side.finish();
+    BOOST_TEST(!one_side.error);
+    BOOST_TEST(one_side.messages.size() == 1u);
+    recorder<session::http1_parser> neither;
+    neither.feed(c, "hello there\r\n\r\n");
+    neither.feed(s, "250 ok\r\n");
+    BOOST_TEST((neither.error == nr::error::malformed_message));
+}
+
+BOOST_AUTO_TEST_CASE(a_head_that_is_cut_off_is_told_as_far_as_it_came) {
+    recorder<session::http1_parser> r;
+    r.feed(c, "GET /long HTTP/1.1\r\nHost: h\r\nCookie: abc");
+    r.gap(c, 500);
+    r.feed(c, "\r\n\r\nGET /next HTTP/1.1\r\n\r\nGET /half");
+    r.finish();
+    BOOST_REQUIRE(r.messages.size() == 2u);
+    BOOST_TEST(r.at<http1::request>(0).target == "/long");
+    BOOST_TEST(r.at<http1::request>(0).fields["host"] == "h");
+    BOOST_TEST(!r.at<http1::request>(0).complete);
+    BOOST_TEST(r.at<http1::request>(1).target == "/next");
+}
+
+BOOST_AUTO_TEST_CASE(damaged_and_however_it_is_cut) {
+    expect_the_same_however_cut(
+        {{c,
+          "junk\r\nGET /a b HTTP/1.1\r\nX\r\n\r\nPOST / HTTP/1.1\r\nContent-Length: -1\r\n\r\nGET /s HTTP/1.1\r\n\r\n"},
+         {s, "HTTP/1.3 200\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\nHTTP/1.1 204 "
+             "No\r\n\r\nHTTP/x\r\n\r\n"},
+         {c, "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1x\r\n\r\nGET /t HTTP/1.1\r\nHost"},
+         {s, "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\nuntil the end"}},
+        session::http1_parser{});
+    expect_the_same_however_cut(
+        {{c, "\x01\x02 GET / HTTP/1.1\r\n\r\n"}, {s, "HTTP/1.1 400\r\n\r\n"}, {c, "get\r\n\r\n"}},
+        session::http1_parser{});
+}
+
 BOOST_AUTO_TEST_CASE(heads_are_bounded) {
     recorder<session::http1_parser> r;
     r.feed(c, "GET / HTTP/1.1\r\n");
@@ -270,6 +341,19 @@ BOOST_AUTO_TEST_CASE(queries_without_a_response_are_told) {
     BOOST_TEST(r.messages.size() == 4u);
 }
 
+BOOST_AUTO_TEST_CASE(what_the_snap_length_left_is_told) {
+    recorder<session::dns_over_udp> r;
+    r.feed(c, query);
+    BOOST_TEST(!r.cut(s, std::string_view{answer}.substr(0, answer.size() - 3)));
+    BOOST_REQUIRE(r.messages.size() == 2u);
+    auto const& m = r.at<dns::message>(1);
+    BOOST_TEST(m.cut);
+    BOOST_TEST(m.announced[1] == 2u);
+    BOOST_TEST(m.answers.size() == 1u);
+    BOOST_TEST(m.latency.has_value());
+    BOOST_TEST((r.cut(s, std::string_view{answer}.substr(0, 11)) == nr::error::malformed_message));
+}
+
 BOOST_AUTO_TEST_CASE(pointers_that_go_in_circles) {
     recorder<session::dns_over_udp> r;
     BOOST_TEST((r.feed(c, from_hex("1234 0100 0001 0000 0000 0000 c00c 0001 0001")) == nr::error::malformed_message));
@@ -300,6 +384,30 @@ BOOST_AUTO_TEST_CASE(over_tcp_however_it_is_cut) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_CASE(tls_begins_after_text) {
+    auto const hello = from_hex("16 0301 002f 01 00002b 0303"
+                                "0000000000000000000000000000000000000000000000000000000000000000"
+                                "00 0002 1301 01 00 0000"); // a ClientHello without extensions
+    std::vector<sent> const mail{{s, "220 mail ESMTP\r\n"},
+                                 {c, "EHLO me\r\n"},
+                                 {s, "250-mail\r\n250 STARTTLS\r\n"},
+                                 {c, "STARTTLS\r\n" + hello},
+                                 {s, "220 go\r\n"}};
+    session::tls_handshake const after_text{session::tls_options{}.after_text(true)};
+    expect_the_same_however_cut(mail, after_text);
+    recorder<session::tls_handshake> r{after_text};
+    for (auto const& [from, bytes] : mail)
+        r.feed(from, bytes);
+    BOOST_TEST(!r.error);
+    BOOST_REQUIRE(r.messages.size() == 1u);
+    BOOST_TEST(r.at<tls::client_hello>(0).cipher_suites == std::vector<std::uint16_t>{0x1301});
+    recorder<session::tls_handshake> text{
+        session::tls_handshake{session::tls_options{}.after_text(true).max_message(50)}};
+    text.feed(c, std::string(60, 'x'));
+    BOOST_TEST(text.is_done());
+    BOOST_TEST(text.messages.empty());
+}
 
 BOOST_AUTO_TEST_CASE(quic_of_both_versions) {
     for (auto const& [file, version] : {std::pair{"initial", 1u}, {"initial_version_2", 0x6b3343cfu}}) {

@@ -50,8 +50,14 @@ public:
     void finish() {
         if (error || is_done())
             return;
-        parser_.finish(session::side::initiator, time, *this);
-        parser_.finish(session::side::responder, time, *this);
+        for (auto const from : {session::side::initiator, session::side::responder})
+            if constexpr (requires { nr::error_code{parser_.finish(from, time, *this)}; })
+                error = parser_.finish(from, time, *this);
+            else
+                parser_.finish(from, time, *this);
+    }
+    nr::error_code cut(session::side from, std::string_view bytes) {
+        return parser_.cut_datagram(from, std::as_bytes(std::span{bytes.data(), bytes.size()}), time, *this);
     }
     void tick() { parser_.tick(time, *this); }
 

@@ -102,8 +102,7 @@ BOOST_AUTO_TEST_CASE(gaps_and_errors_are_told) {
     web.close();
     auto bad = connection(40001, 80);
     bad.open();
-    bad.send(0, "GET nothing\r\n\r\n");
-    bad.send(0, "GET / HTTP/1.1\r\n\r\n");
+    bad.send(0, "get lost\r\n\r\n");
     bad.close();
     auto mail = connection(40002, 25); // its parser takes no gaps
     mail.open();
@@ -118,13 +117,87 @@ BOOST_AUTO_TEST_CASE(gaps_and_errors_are_told) {
            "http1 tcp 10.0.0.2:80 > 10.0.0.1:40000: http 200 OK, 10 bytes",
            "http1 tcp 10.0.0.1:40000 > 10.0.0.2:80: ended (fin), 1 messages in 0 and 45 bytes, 1 gaps of 4 bytes",
            "http1 tcp 10.0.0.1:40001 > 10.0.0.2:80: started",
-           "http1 tcp 10.0.0.1:40001 > 10.0.0.2:80: not parsed: " +
+           "http1 tcp 10.0.0.2:80 > 10.0.0.1:40001: not parsed: " +
                make_error_code(nr::error::malformed_message).message(),
-           "http1 tcp 10.0.0.1:40001 > 10.0.0.2:80: ended (fin), 0 messages in 15 and 0 bytes",
+           "http1 tcp 10.0.0.1:40001 > 10.0.0.2:80: ended (fin), 0 messages in 12 and 0 bytes",
            "lines tcp 10.0.0.1:40002 > 10.0.0.2:25: started", "lines tcp 10.0.0.2:25 > 10.0.0.1:40002: 220 a",
            "lines tcp 10.0.0.2:25 > 10.0.0.1:40002: gap of 4 bytes at 7",
            "lines tcp 10.0.0.2:25 > 10.0.0.1:40002: not parsed: " + make_error_code(nr::error::stream_gap).message(),
            "lines tcp 10.0.0.1:40002 > 10.0.0.2:25: ended (fin), 1 messages in 0 and 7 bytes, 1 gaps of 4 bytes"});
+}
+
+BOOST_AUTO_TEST_CASE(the_end_of_a_side_is_told_with_its_fin) {
+    auto web = connection(40000, 80);
+    web.open();
+    web.send(0, "GET /1 HTTP/1.0\r\n\r\n");
+    web.send(1, "HTTP/1.0 200 OK\r\n\r\nuntil the end", fin | ack);
+    web.send(0, "GET /2 HTTP/1.0\r\n\r\n");
+    web.send(0, "", fin | ack);
+    web.send(1, "");
+    auto lossy = connection(40001, 80);
+    lossy.open();
+    lossy.send(0, "GET /3 HTTP/1.0\r\n\r\n");
+    lossy.send(1, "HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nabcd");
+    lossy.next[1] += 5;
+    lossy.close();
+    check(all(nr::session_stream{flows(), session::use{session::http1_parser{}}.ports({80})}),
+          {"http1 tcp 10.0.0.1:40000 > 10.0.0.2:80: started",
+           "http1 tcp 10.0.0.1:40000 > 10.0.0.2:80: http GET /1, 0 bytes",
+           "http1 tcp 10.0.0.2:80 > 10.0.0.1:40000: http 200 OK, 13 bytes after 1000 us",
+           "http1 tcp 10.0.0.1:40000 > 10.0.0.2:80: http GET /2, 0 bytes",
+           "http1 tcp 10.0.0.1:40000 > 10.0.0.2:80: ended (fin), 3 messages in 38 and 32 bytes",
+           "http1 tcp 10.0.0.1:40001 > 10.0.0.2:80: started",
+           "http1 tcp 10.0.0.1:40001 > 10.0.0.2:80: http GET /3, 0 bytes",
+           "http1 tcp 10.0.0.2:80 > 10.0.0.1:40001: gap of 5 bytes at 42",
+           "http1 tcp 10.0.0.2:80 > 10.0.0.1:40001: http 200 OK, 9 bytes after 1000 us",
+           "http1 tcp 10.0.0.1:40001 > 10.0.0.2:80: ended (fin), 2 messages in 19 and 42 bytes, 1 gaps of 5 bytes"});
+}
+
+BOOST_AUTO_TEST_CASE(what_parsers_hold_is_bounded_over_all_flows) {
+    constexpr std::size_t bound = 50'000, flow_count = 40;
+    std::string const part(5'000, 'x');
+    std::vector<tcp> open;
+    for (unsigned i = 0; i != flow_count; ++i) {
+        auto& web = open.emplace_back(connection(40000 + i, 80));
+        web.open();
+        web.send(0, "GET / HTTP/1.1\r\nX: " + part);
+    }
+    for (auto& web : open) {
+        web.send(0, "\r\n\r\n");
+        web.close();
+    }
+    auto const batches = store->batches;
+    for (auto const policy : {session::held_policy::give_up_slowest, session::held_policy::give_up_newcomer}) {
+        store->batches = batches;
+        nr::session_stream sessions{flows(), session::session_options{}.max_held(bound).when_full(policy),
+                                    session::use{session::http1_parser{}}.ports({80})};
+        decltype(sessions)::event_batch events;
+        std::set<unsigned> whole, failed;
+        std::size_t most = 0;
+        for (nr::error_code result; !result;) {
+            sessions.async_receive(events, [&](nr::error_code error, std::size_t) { result = error; });
+            context.restart();
+            context.run();
+            most = std::max(most, sessions.held());
+            for (auto const& e : events) {
+                if (e.message())
+                    whole.insert(e.key.a.port == 80 ? e.key.b.port : e.key.a.port);
+                if (e.failure()) {
+                    failed.insert(e.key.a.port == 80 ? e.key.b.port : e.key.a.port);
+                    BOOST_TEST((e.failure()->error == boost::system::errc::no_buffer_space));
+                }
+            }
+        }
+        BOOST_TEST(most <= bound);
+        BOOST_TEST(most > bound - 6'000);
+        BOOST_TEST(sessions.held() == 0u);
+        BOOST_TEST(sessions.given_up() == failed.size());
+        BOOST_TEST(whole.size() == bound / part.size() - 1);
+        BOOST_TEST(whole.size() + failed.size() == flow_count);
+        BOOST_TEST(whole.contains(policy == session::held_policy::give_up_slowest ? 40039 : 40000));
+        BOOST_TEST_MESSAGE("figure: " << flow_count << " heads of 5 KB that stay open, bound " << bound << ": at most "
+                                      << most << " held, " << failed.size() << " flows given up and told");
+    }
 }
 
 BOOST_AUTO_TEST_CASE(a_stream_of_one_parser_has_its_messages) {

@@ -48,8 +48,7 @@ std::map<std::string, std::string> const known{
     {"100-continue__seqwrap_boundary.pcap", "tshark gives up where sequence numbers wrap"},
     {"cid_tcp.pcap", "the snap length cuts a request line, of which tshark shows the part"},
     {"ja4_tls-non-ascii-alpn.pcapng", "tshark replaced the bytes of a protocol that are no text"},
-    {"ndpi_WebattackRCE.pcap", "damaged on purpose: request targets with spaces"},
-    {"ndpi_badpackets.pcap", "the snap length cuts messages, of which tshark shows the part"},
+    {"ndpi_badpackets.pcap", "the snap length cuts messages within a record, of which tshark shows the part"},
     {"ndpi_fuzz-2006-09-29-28586.pcap", "damaged by a fuzzer"},
     {"ndpi_malformed_dns.pcap", "damaged: a compression loop, of which tshark shows the part before it"},
     {"ndpi_tls_cipher_lens.pcap", "damaged on purpose: lengths of cipher lists"},
@@ -57,17 +56,13 @@ std::map<std::string, std::string> const known{
      "tshark follows the first of two different SYN-ACKs, and sees no server"},
     {"one_tcp_stream__seqwrap.pcap", "tshark gives up where sequence numbers wrap"},
     {"pcpp_4KHttpRequests.pcap", "begins within connections and has gaps, behind which tshark gives up"},
-    {"pcpp_example.pcap", "tshark goes on behind a damaged head, and gives responses with gaps up"},
     {"pcpp_raw_ip.pcap", "tshark does not show a response whose connection goes on"},
     {"proxy__loss.pcap", "tshark gives a response with a gap up"},
     {"proxy__seqwrap.pcap", "tshark gives up where sequence numbers wrap"},
     {"proxy__seqwrap_boundary.pcap", "tshark gives up where sequence numbers wrap"},
-    {"sv_http-chunked.pcap", "damaged on purpose: two framings of one body"},
     {"sv_http-connect-simple.pcap", "tshark goes on within the tunnel that CONNECT made"},
     {"sv_http-evader-027.pcap", "tshark leaves out a body whose last chunk is damaged"},
     {"sv_http-evader-100.pcap", "damaged on purpose: a space before chunk sizes"},
-    {"sv_http-evader-250.pcap", "damaged on purpose: a Content-Length that is no number"},
-    {"sv_http-evader-340.pcap", "damaged on purpose: a control character in a field"},
     {"sv_http-gap-simple.pcap", "tshark gives responses with gaps up"},
     {"sv_http-gap-whole-body.pcap", "tshark gives responses with gaps up"},
     {"sv_tcp-rst-unacked-stream-11.pcap", "tshark gives a response up that a RST cut"},
@@ -76,14 +71,11 @@ std::map<std::string, std::string> const known{
     {"zeek_dns-edns-ecs-bad.pcap", "damaged: more records announced than there are"},
     {"zeek_entity_gap.pcap", "tshark gives a response with a gap up"},
     {"zeek_gtp1_gn_normal_incl_fragmentation.pcap", "tshark gives a response with gaps up"},
-    {"zeek_http-bad-request-with-version.pcap", "damaged: a request line with too many parts"},
-    {"zeek_methods.pcap", "damaged: request lines without a version"},
+    {"zeek_methods.pcap", "damaged: tshark tells of versions and of bodies that are none"},
     {"zeek_mpls-in-vlan.pcap", "tshark counts the part of a body before a gap as all of it"},
-    {"zeek_smtp-starttls.pcap", "begins as SMTP"},
     {"zeek_tcp-http-with-padding.pcap", "tshark does not know a request at this port"},
-    {"zeek_variant-01-chunk_2pow64_overflow.pcap", "request smuggling: refused"},
-    {"zeek_variant-03-cl_negative.pcap", "request smuggling: refused"},
-    {"zeek_variant-04-te_cl_desync.pcap", "request smuggling: refused"},
+    {"zeek_variant-01-chunk_2pow64_overflow.pcap", "request smuggling: the request within is found, as by Zeek"},
+    {"zeek_variant-04-te_cl_desync.pcap", "request smuggling: chunks count, as for Zeek; tshark tells an empty body"},
     {"zeek_variant-09-te_obs_fold.pcap", "request smuggling: the folded field counts, and tshark ignores it"},
 };
 
@@ -231,7 +223,7 @@ struct collector {
             }
         std::string line = hex(m.id, 4) + " " + std::to_string(m.is_response) + " " + std::to_string(m.opcode) + " " +
                            std::to_string(m.response_code) + " ";
-        for (auto const size : {m.questions.size(), m.answers.size(), m.authorities.size(), m.additionals.size()})
+        for (auto const size : m.announced)
             line += std::to_string(size) + " ";
         for (auto const* field : {"qry.name", "qry.type", "resp.type", "a", "aaaa", "cname", "ns", "ptr.domain_name",
                                   "soa.mname", "srv.target"})
@@ -253,7 +245,8 @@ struct collector {
     void operator()(session::tls::handshake const&) const {}
     void operator()(session::quic::initial const&) const {}
     void operator()(session::http1::request const& r) const {
-        to.requests.insert(r.method + " " + r.target + " HTTP/1." + std::to_string(r.version - 10));
+        to.requests.insert(r.method + " " + r.target + " " +
+                           (r.version == 0 ? std::string{} : "HTTP/1." + std::to_string(r.version - 10)));
         body(r);
     }
     void operator()(session::http1::response const& r) const {
@@ -278,6 +271,7 @@ findings found(fs::path const& capture) {
         session::use{session::dns_over_tcp{}}.ports({53}),
         session::use{session::http1_parser{session::http1_options{}.max_body(std::size_t{64} << 20)}}.ports({80, 8080}),
         session::use{session::tls_handshake{}}.ports({443}),
+        session::use{session::tls_handshake{session::tls_options{}.after_text(true)}}.ports({21, 25, 110, 143, 587}),
         session::use{session::quic_initial{}}};
     decltype(sessions)::event_list events;
     auto const collect = [&] {
@@ -348,9 +342,10 @@ BOOST_AUTO_TEST_CASE(messages_of_the_traces, *files::has_traces()) {
         compare("http response", want.responses, got.responses, true);
         compare("http body", want.bodies, got.bodies, false);
         auto const name = file.filename().string();
-        if (known.contains(name))
+        if (known.contains(name)) {
             BOOST_TEST(differing != 0, name << " agrees now: take it off the list");
-        else
+            std::cerr << "\n=== " << name << ": " << known.at(name) << differences.str() << "\n";
+        } else
             BOOST_TEST(differing == 0, name << differences.str());
     }
     BOOST_TEST(captures == 229u);

@@ -62,7 +62,8 @@ public:
         std::uint8_t protocol = 0;
         std::uint16_t source_port = 0;
         std::uint16_t destination_port = 0;
-        share waiting;                       ///< came earlier, and can be attributed now
+        bool cut = false; ///< the first fragment, and not captured whole: the datagram will never be complete
+        share waiting;    ///< came earlier, and can be attributed now
         std::span<std::byte const> datagram; ///< if complete: from its IP header on, valid until the next call
     };
 

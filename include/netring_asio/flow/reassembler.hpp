@@ -57,6 +57,9 @@ public:
     /// The other side acknowledged everything before this number.
     void acknowledge(std::uint32_t number, timestamp now, byte_consumer& consumer);
 
+    /// A FIN came: nothing comes from this number on.
+    void close(std::uint32_t sequence) noexcept;
+
     /// Time passed.
     void advance(timestamp now, byte_consumer& consumer);
 
@@ -71,6 +74,8 @@ public:
     std::uint64_t gap_bytes() const noexcept { return gap_; }
     /// Too far ahead to be believed, or dropped over the budget.
     std::uint64_t ignored_bytes() const noexcept { return ignored_; }
+    /// Everything before the FIN was delivered or told as a gap.
+    bool ended() const noexcept { return end_ != 0 && anchored_ && !stopped_ && told_ >= end_; }
     /// Given up over the budget, by `budget_policy::stop`.
     bool stopped() const noexcept { return stopped_; }
 
@@ -106,6 +111,7 @@ private:
     position next_ = origin;
     position base_ = origin;
     position told_ = origin; // next_, unless stopped
+    position end_ = 0;       // where a FIN said that the direction ends
     std::optional<std::uint32_t> acknowledged_;
     std::optional<timestamp> missing_since_;      // when something first waited for what is missing now
     std::optional<timestamp> acknowledged_since_; // when the receiver was first seen to have what we miss

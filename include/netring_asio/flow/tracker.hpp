@@ -73,7 +73,8 @@ public:
         std::uint32_t& mark;                         ///< for the observer to write, 0 in a new flow
     };
 
-    /// A packet, or a datagram put together from fragments; its bytes are valid during the call. It is called after the
+    /// A packet, or a datagram put together from fragments; its bytes are valid during the call. Also the first
+    /// fragment of a UDP datagram where the snap length cut it, as that will never be complete. It is called after the
     /// flow's `started` and before any other event that the packet leads to.
     virtual void packet(flow const& of, decode::headers const& headers, timestamp now) = 0;
     /// The tracker has forgotten the flow: nothing more comes with this id.
@@ -164,6 +165,7 @@ private:
     void update_corrupt(group& packets, std::size_t i, timestamp now, event_list& events);
     void update_fragment(decode::headers const& packet, timestamp now, event_list& events);
     timestamp tick(decode::headers const& packet, clock_source clock, event_list& events);
+    void show_cut(decode::headers const& packet, timestamp now, event_list& events);
     void expire_fragments(timestamp now, event_list& events);
 
     std::uint32_t hash(key_type const& key) const noexcept {

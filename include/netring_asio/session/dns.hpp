@@ -44,10 +44,12 @@ public:
     explicit dns_matcher(dns_options const& options)
         : options_{options} {}
 
-    error_code message(side from, std::span<std::byte const> bytes, timestamp time, output<message_type>& out);
+    error_code message(side from, std::span<std::byte const> input, timestamp time, output<message_type>& out,
+                       bool cut = false);
     void expire(timestamp now, output<message_type>& out);
     /// No more responses will come.
     void finish(output<message_type>& out);
+    std::size_t held() const noexcept { return pending_.size() * sizeof(query); }
 
 private:
     struct query {
@@ -74,11 +76,15 @@ public:
     error_code datagram(side from, std::span<std::byte const> bytes, timestamp time, output<message_type>& out) {
         return matcher_.message(from, bytes, time, out);
     }
+    error_code cut_datagram(side from, std::span<std::byte const> bytes, timestamp time, output<message_type>& out) {
+        return matcher_.message(from, bytes, time, out, true);
+    }
     void tick(timestamp now, output<message_type>& out) { matcher_.expire(now, out); }
     void finish(side from, timestamp, output<message_type>& out) {
         if (from == side::responder)
             matcher_.finish(out);
     }
+    std::size_t held() const noexcept { return matcher_.held(); }
     static match probe(side from, std::span<std::byte const> bytes);
 
 private:
@@ -109,6 +115,7 @@ public:
         if (from == side::responder)
             matcher_.finish(out);
     }
+    std::size_t held() const noexcept { return matcher_.held() + partial_[0].size() + partial_[1].size(); }
     static match probe(side from, std::span<std::byte const> bytes);
 
 private:

@@ -5,6 +5,7 @@
 #include <netring_asio/error.hpp>
 #include <netring_asio/packet/packet_view.hpp>
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -118,6 +119,9 @@ struct message {
     std::vector<record> additionals;
     /// Of a response, the time since its query; nothing if that was not seen.
     std::optional<std::chrono::nanoseconds> latency;
+    /// How many questions, answers, authorities and additionals its head announces. All are here, unless it was cut.
+    std::array<std::uint16_t, 4> announced{};
+    bool cut = false; ///< only its beginning was captured
 };
 
 /// A query that nobody answered in time.
@@ -128,7 +132,7 @@ struct unanswered {
 };
 
 /// Decodes one message. Work and memory are bounded by the size of the input: a compression pointer only leads
-/// backwards, and names have at most 255 bytes and 127 pointers.
+/// backwards, and names have at most 255 bytes and 127 pointers. After an error `result` has what came before it.
 NETRING_ASIO_API error_code decode(std::span<std::byte const> bytes, message& result);
 
 /// The type's mnemonic, or TYPE and the number.

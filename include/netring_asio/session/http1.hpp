@@ -40,7 +40,9 @@ private:
 /// HTTP/1 with pipelining, until the connection becomes a tunnel by CONNECT or another protocol by an upgrade.
 ///
 /// A message counts as sent when its body is complete. Behind a gap it goes on with the next line that is the first of
-/// a message; a gap within a body of known length only makes a hole in it.
+/// a message; a gap within a body of known length only makes a hole in it. A message that breaks the rules is told with
+/// an `error`, as servers and clients take it; where its end cannot be known, and behind anything else, the next line
+/// that is the first of a message is looked for. The parser fails where no side sends a message.
 class NETRING_ASIO_API http1_parser {
 public:
     using message_type = http1::message;
@@ -54,8 +56,9 @@ public:
 
     error_code feed(side from, std::span<std::byte const> bytes, timestamp time, output<message_type>& out);
     error_code gap(side from, std::uint64_t length, timestamp time, output<message_type>& out);
-    void finish(side from, timestamp time, output<message_type>& out);
+    error_code finish(side from, timestamp time, output<message_type>& out);
     void reset(timestamp time, output<message_type>& out);
+    std::size_t held() const noexcept;
     bool done() const noexcept;
     static match probe(side from, std::span<std::byte const> bytes);
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <netring_asio/detail/api.hpp>
+#include <netring_asio/error.hpp>
 #include <netring_asio/packet/packet_view.hpp>
 
 #include <chrono>
@@ -36,6 +37,8 @@ public:
         entries_.reserve(fields);
         text_.reserve(characters);
     }
+    /// Of all names and values.
+    std::size_t characters() const noexcept { return text_.size(); }
     void append(std::string_view name, std::string_view value) {
         entries_.push_back({text_.size(), name.size(), value.size()});
         text_.append(name).append(value);
@@ -51,12 +54,14 @@ private:
 
 /// What requests and responses have in common.
 struct content {
-    unsigned version = 11; ///< 10 or 11
+    unsigned version = 11; ///< 10 or 11; 0 where the first line says none, or another
     field_list fields;
     std::string body;                ///< without chunks' framing, with its content encoding; not more than the limit
     std::uint64_t body_size = 0;     ///< as far as it came, however much of it was kept
     std::uint64_t missing_bytes = 0; ///< of the body, in gaps; zeros stand for them in `body`
-    bool complete = true;            ///< false where the connection ended, or a gap came, within the body
+    bool complete = true;            ///< false where the connection ended, or a gap came, within the message
+    /// Set where it breaks the rules, and was read as most servers and clients do: `error::malformed_message`.
+    error_code error;
 
     /// Whether all of the body is in `body`. Where bodies are streamed none is.
     bool has_whole_body() const noexcept { return complete && missing_bytes == 0 && body.size() == body_size; }

@@ -50,11 +50,13 @@ enum class match : std::uint8_t {
 /// It may also have
 /// - `gap(side, length, time, output)`, as `feed`: so many bytes are missing. Without it a gap ends the parser, with
 ///   `error::stream_gap`.
-/// - `finish(side, time, output)`: this side sends no more. Called once for each side, where the connection ended
-///   orderly, was idle, or the input ended.
-/// - `reset(time, output)` instead: the connection was reset, evicted or reused, or given up over the reassembly
-/// budget.
+/// - `finish(side, time, output)`: this side sends no more. Called once for each side, when all before its FIN has been
+///   fed, or where the connection was idle or the input ended. It may return an error as `feed` does.
+/// - `reset(time, output)` instead, unless both sides have finished: the connection was reset, evicted or reused, or
+///   given up over the reassembly budget.
 /// - `tick(time, output)`: packet time passed; about once a second, and before `finish`.
+/// - `std::size_t held() const`: bytes that it keeps for what is not complete, to be bounded over all flows by
+///   `session_options::max_held`. It is asked after each packet.
 /// - `bool done() const`: it wants no more bytes; the flow is not reassembled further.
 /// - `static match probe(side, bytes)`: what the first bytes of a side say. With it a flow can be chosen by content.
 /// - `static constexpr std::string_view name`, shown with its events.
@@ -66,6 +68,9 @@ concept stream_parser = std::copy_constructible<T> && requires(T& parser, side f
 
 /// Makes messages out of the datagrams of a flow. As `stream_parser`, but `datagram(side, bytes, time, output)` takes
 /// one datagram, and what it returns is an error of that datagram alone.
+///
+/// It may also have `cut_datagram`, called in the same way, for a datagram of which only the beginning was captured
+/// (the snap length). Without it such a datagram is left out, and told as a gap of what is missing.
 template <class T>
 concept datagram_parser =
     std::copy_constructible<T> && requires(T& parser, side from, std::span<std::byte const> bytes, timestamp time,

@@ -48,6 +48,7 @@ public:
     error_code datagram(side from, std::span<std::byte const> bytes, timestamp time, output<message_type>& out);
     /// The ClientHello was told, or does not come any more.
     bool done() const noexcept { return done_; }
+    std::size_t held() const noexcept;
     static match probe(side from, std::span<std::byte const> bytes);
 
 private:

@@ -22,12 +22,18 @@ public:
     /// Tells only the aggregated `tls::handshake`. Off by default.
     tls_options& only_handshake(bool value) noexcept { return only_handshake_ = value, *this; }
 
+    /// Takes lines of text before the first record, as SMTP, IMAP, POP3, FTP and XMPP have them until STARTTLS. A
+    /// conversation that goes on in text is left alone after `max_message` bytes. Off by default.
+    tls_options& after_text(bool value) noexcept { return after_text_ = value, *this; }
+
     std::size_t max_message() const noexcept { return max_message_; }
     bool only_handshake() const noexcept { return only_handshake_; }
+    bool after_text() const noexcept { return after_text_; }
 
 private:
     std::size_t max_message_ = std::size_t{64} << 10;
     bool only_handshake_ = false;
+    bool after_text_ = false;
 };
 
 /// The part of a TLS connection that is sent in the clear.
@@ -43,6 +49,9 @@ public:
     void finish(side from, timestamp time, output<message_type>& out);
     void reset(timestamp time, output<message_type>& out) { tell_handshake(time, out); }
     bool done() const noexcept { return told_; }
+    std::size_t held() const noexcept {
+        return kept_ + directions_[0].handshake.size() + directions_[1].handshake.size();
+    }
     static match probe(side from, std::span<std::byte const> bytes);
 
 private:
@@ -52,11 +61,14 @@ private:
         std::size_t record_left = 0;      // bytes of the record still to come
         std::vector<std::byte> handshake; // the message that is not complete yet
         std::vector<std::byte> alert;
+        std::size_t text = 0; // bytes before the first record
+        bool in_line = false; // of text
         bool begun = false;
         bool encrypted = false;
         bool finished = false;
     };
 
+    void skip_text(side from, std::span<std::byte const>& bytes);
     error_code record_bytes(side from, std::uint8_t type, std::span<std::byte const> bytes, timestamp time,
                             output<message_type>& out);
     error_code handshake_message(side from, std::uint8_t type, std::span<std::byte const> body, timestamp time,
@@ -67,6 +79,7 @@ private:
     tls_options options_;
     std::array<direction, 2> directions_;
     tls::handshake result_;
+    std::size_t kept_ = 0; // bytes that the hellos in it came in
     bool told_ = false;
 };
 

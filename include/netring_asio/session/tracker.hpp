@@ -79,6 +79,10 @@ public:
     std::size_t sessions() const noexcept { return engine_->sessions(); }
     /// Bytes that wait for missing ones.
     std::size_t buffered() const noexcept { return engine_->buffered(); }
+    /// Bytes that parsers hold for what is not complete, and to choose a parser.
+    std::size_t held() const noexcept { return engine_->held(); }
+    /// Flows that went on unparsed because of `session_options::max_held`.
+    std::uint64_t given_up() const noexcept { return engine_->given_up(); }
     session_options const& options() const noexcept { return engine_->options(); }
 
 private:

@@ -252,6 +252,8 @@ void tracker<Extractor>::update_fragment(decode::headers const& packet, timestam
         count_only(packet, own, now, events);
         if (result.waiting.packets != 0)
             count_only(fragment, result.waiting, now, events);
+        if (result.cut && observer_ != nullptr && packet.protocol == decode::protocol::udp)
+            show_cut(packet, now, events);
     } else if (result.attributed) {
         fragment.protocol = result.protocol;
         fragment.source_port = result.source_port;
@@ -266,6 +268,18 @@ void tracker<Extractor>::update_fragment(decode::headers const& packet, timestam
     if (auto const found = extract_(whole)) {
         auto const at = flow_of(*found, hash(found->key), none, whole, now, events);
         progress(at, found->orientation == records_[at].orientation ? 0 : 1, whole, now, events);
+    }
+}
+
+// The beginning of a datagram that can never be put together says more than nothing.
+template <extractor Extractor>
+void tracker<Extractor>::show_cut(decode::headers const& packet, timestamp now, event_list& events) {
+    if (auto const found = extract_(packet)) {
+        auto const at = flow_of(*found, hash(found->key), none, packet, now, events);
+        auto& r = records_[at];
+        auto const from_initiator = found->orientation == r.orientation;
+        observer_->packet({records_.rest(at).id, r.key, found->orientation, from_initiator, r.ended != 0, r.mark},
+                          packet, clock_.shown(now));
     }
 }
 

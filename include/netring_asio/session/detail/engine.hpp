@@ -4,13 +4,17 @@
 #include <netring_asio/flow/reassembly_memory.hpp>
 #include <netring_asio/flow/stream_pair.hpp>
 #include <netring_asio/flow/tracker.hpp>
+#include <netring_asio/session/detail/holding.hpp>
+#include <netring_asio/session/detail/joined_message.hpp>
+#include <netring_asio/session/detail/packet_facts.hpp>
 #include <netring_asio/session/event.hpp>
 #include <netring_asio/session/session_options.hpp>
 #include <netring_asio/session/use.hpp>
 
-#include <boost/mp11/algorithm.hpp>
+#include <boost/intrusive/list.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -22,30 +26,6 @@
 #include <vector>
 
 namespace netring_asio::session::detail {
-
-template <class T>
-inline constexpr bool is_variant = false;
-template <class... T>
-inline constexpr bool is_variant<std::variant<T...>> = true;
-
-template <class Message>
-struct alternatives {
-    using type = std::variant<Message>;
-};
-template <class... Messages>
-struct alternatives<std::variant<Messages...>> {
-    using type = std::variant<Messages...>;
-};
-
-/// The message type of one parser, or a variant of all that several make.
-template <class... Messages>
-struct joined_message {
-    using type = boost::mp11::mp_unique<boost::mp11::mp_append<typename alternatives<Messages>::type...>>;
-};
-template <class Message>
-struct joined_message<Message> {
-    using type = Message;
-};
 
 /// The parsers of all flows of a tracker.
 template <class Key, class... Parsers>
@@ -75,7 +55,7 @@ public:
         tick(now);
         if (of.ended || !(h.has_tcp || h.protocol == decode::protocol::udp))
             return;
-        auto const way = way_of(of, h);
+        auto const way = way_of<Key>(of, h);
         auto& s = session_of(of, h, way);
         if (s.state == state::ignored)
             return;
@@ -112,8 +92,10 @@ public:
         next_tick_ = now + options_.tick_interval();
         for (auto& [id, s] : sessions_)
             if (s->state == state::parsing) {
-                if (s->streams)
+                if (s->streams) {
                     with_streams(*s, now, [&](auto& streams, auto& a, auto& b) { streams.advance(now, a, b); });
+                    settle(*s, now);
+                }
                 with_parser(*s, now, [&](auto& parser, auto& out) {
                     if constexpr (requires { parser.tick(now, out); })
                         parser.tick(now, out);
@@ -127,6 +109,8 @@ public:
     }
     std::size_t sessions() const noexcept { return sessions_.size(); }
     std::size_t buffered() const noexcept { return memory_.used(); }
+    std::size_t held() const noexcept { return held_; }
+    std::uint64_t given_up() const noexcept { return given_up_; }
     session_options const& options() const noexcept { return options_; }
 
 private:
@@ -134,15 +118,9 @@ private:
     static constexpr std::size_t max_probed_datagrams = 4;
     enum class state : std::uint8_t { choosing, parsing, ignored };
 
-    struct held_bytes {
-        side from;
-        std::uint64_t offset;
-        std::uint64_t gap; // or, if 0, bytes
-        timestamp time;
-        std::vector<std::byte> bytes;
-    };
+    using hook = boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
-    struct session {
+    struct session : hook {
         Key key{};
         std::uint64_t id = 0;
         flow::orientation orientation{};
@@ -152,6 +130,9 @@ private:
         std::array<std::vector<std::byte>, 2> prefix;
         std::array<bool, 2> begun{}; // by way
         std::array<bool, 2> fed{};   // by side
+        std::array<bool, 2> finished{};
+        std::size_t probed = 0;        // bytes in `held` and `prefix`
+        std::size_t counted_bytes = 0; // these, and what the parser holds
         std::size_t datagrams = 0;
         counters counted;
         std::string_view protocol;
@@ -170,6 +151,8 @@ private:
             , time{at} {}
         void operator()(side from, Message&& message) override {
             ++of.counted.messages;
+            if (of.is_linked())
+                in.holders_.splice(in.holders_.end(), in.holders_, in.holders_.iterator_to(of));
             auto& what = in.tell(of, from, time).what;
             if constexpr (std::is_same_v<Message, message_type>)
                 what.template emplace<1>(std::move(message));
@@ -203,15 +186,6 @@ private:
         timestamp time;
     };
 
-    static flow::orientation way_of(observed const& of, decode::headers const& h) noexcept {
-        if constexpr (requires { of.orientation; })
-            return of.orientation;
-        else if constexpr (requires(Key const& key) { key.a == flow::endpoint{}; })
-            return of.key.a == flow::endpoint{h.source, h.source_port} ? flow::orientation::a_to_b
-                                                                       : flow::orientation::b_to_a;
-        else
-            return of.from_initiator ? flow::orientation::a_to_b : flow::orientation::b_to_a;
-    }
     static side side_of(session const& s, flow::orientation way) noexcept {
         return way == s.orientation ? side::initiator : side::responder;
     }
@@ -259,29 +233,88 @@ private:
         if ((h.tcp_flags & decode::tcp_flag::syn) != 0)
             s.begun[static_cast<std::size_t>(way)] = true;
         with_streams(s, now, [&](auto& streams, auto& a, auto& b) { streams.packet(h, way, now, a, b); });
-        if (s.state == state::ignored)
+        settle(s, now);
+    }
+
+    /// Sees to what follows from what a flow was fed: ends of its directions, and the bounds.
+    void settle(session& s, timestamp now) {
+        for (auto const way : {flow::orientation::a_to_b, flow::orientation::b_to_a})
+            if (s.state == state::parsing && s.streams->direction(way).ended())
+                finish(s, side_of(s, way), now);
+        account(s, now);
+    }
+
+    void finish(session& s, side from, timestamp now) {
+        if (std::exchange(s.finished[index(from)], true))
+            return;
+        with_parser(s, now, [&](auto& parser, auto& out) {
+            if constexpr (requires { parser.tick(now, out); })
+                parser.tick(now, out);
+            if constexpr (requires { error_code{parser.finish(from, now, out)}; }) {
+                if (error_code const error = parser.finish(from, now, out))
+                    fail(s, from, error, now);
+            } else if constexpr (requires { parser.finish(from, now, out); }) {
+                parser.finish(from, now, out);
+            }
+        });
+    }
+
+    /// Keeps count of what waits to be complete, and the count within its bound.
+    void account(session& s, timestamp now) {
+        release(s);
+        if (s.counted_bytes != 0 && !s.is_linked())
+            holders_.push_back(s);
+        else if (s.counted_bytes == 0 && s.is_linked())
+            s.unlink();
+        if (held_ <= options_.max_held()) [[likely]]
+            return;
+        if (options_.when_full() == held_policy::give_up_newcomer)
+            give_up(s, now);
+        while (held_ > options_.max_held())
+            give_up(holders_.front(), now);
+    }
+
+    void release(session& s) {
+        if (s.state == state::ignored) {
             s.streams.reset();
+            s.parser.template emplace<0>();
+        }
+        auto const size = s.probed + held_by(s.parser);
+        held_ += size - s.counted_bytes;
+        s.counted_bytes = size;
+    }
+
+    void give_up(session& s, timestamp now) {
+        ++given_up_;
+        if (s.told)
+            fail(s, side::initiator, boost::system::errc::make_error_code(boost::system::errc::no_buffer_space), now);
+        else
+            ignore(s);
+        release(s);
+        s.unlink();
     }
 
     /// Bytes of a stream, in order.
     void bytes(session& s, side from, std::uint64_t offset, std::span<std::byte const> data, timestamp now) {
-        if (s.state == state::parsing)
+        if (s.state == state::parsing && !s.finished[index(from)])
             return feed(s, from, data, now);
-        if (s.state == state::ignored)
+        if (s.state == state::ignored || s.finished[index(from)])
             return;
         auto& prefix = s.prefix[index(from)];
         auto const room = options_.max_probed() - std::min(prefix.size(), options_.max_probed());
         prefix.insert(prefix.end(), data.begin(),
                       data.begin() + static_cast<std::ptrdiff_t>(std::min(room, data.size())));
         s.held.push_back({from, offset, 0, now, {data.begin(), data.end()}});
+        s.probed += data.size() + sizeof(held_bytes);
         choose(s, true, now);
     }
 
     void missing(session& s, side from, std::uint64_t offset, std::uint64_t length, timestamp now) {
-        if (s.state == state::ignored)
+        if (s.state == state::ignored || s.finished[index(from)])
             return;
         if (s.state == state::choosing) {
             s.held.push_back({from, offset, length, now, {}});
+            s.probed += sizeof(held_bytes);
             return;
         }
         ++s.counted.gaps;
@@ -326,7 +359,7 @@ private:
 
     void datagram(session& s, decode::headers const& h, side from, timestamp now) {
         auto const data = h.payload();
-        if (data.empty() || data.size() != h.payload_length)
+        if (data.empty())
             return;
         if (s.state == state::choosing) {
             ports_ = {h.source_port, h.destination_port};
@@ -340,18 +373,29 @@ private:
             if (s.state != state::parsing)
                 return;
         }
-        s.counted.bytes[index(from)] += data.size();
+        auto const cut = full_size(h) - data.size();
+        auto const offset = s.counted.bytes[index(from)] += data.size();
+        if (cut != 0) {
+            ++s.counted.gaps;
+            s.counted.gap_bytes += cut;
+        }
         with_parser(s, now, [&](auto& parser, auto& out) {
             if constexpr (datagram_parser<std::remove_cvref_t<decltype(parser)>>) {
-                if (auto const error = parser.datagram(from, data, now, out)) {
-                    if (s.counted.failures++ == 0)
-                        tell(s, from, now).what = parse_failure{error};
-                }
+                error_code error;
+                if (cut == 0)
+                    error = parser.datagram(from, data, now, out);
+                else if constexpr (requires { parser.cut_datagram(from, data, now, out); })
+                    error = parser.cut_datagram(from, data, now, out);
+                else
+                    tell(s, from, now).what = gap{offset, cut};
+                if (error && s.counted.failures++ == 0)
+                    tell(s, from, now).what = parse_failure{error};
                 if constexpr (requires { parser.done(); })
                     if (parser.done())
                         ignore(s);
             }
         });
+        account(s, now);
     }
 
     template <class F>
@@ -446,6 +490,7 @@ private:
         }
         auto const held = std::exchange(s.held, {});
         s.prefix = {};
+        s.probed = 0;
         tell(s, side::initiator, held.empty() ? now : held.front().time).what = started{};
         for (auto const& h : held)
             if (h.gap != 0)
@@ -488,6 +533,7 @@ private:
         s.state = state::ignored;
         s.held = {};
         s.prefix = {};
+        s.probed = 0;
         if (std::exchange(s.has_tick, false))
             --ticking_;
     }
@@ -498,42 +544,35 @@ private:
             return;
         auto& s = *at->second;
         using flow::end_reason;
-        auto const given_up = s.streams && (s.streams->direction(flow::orientation::a_to_b).stopped() ||
-                                            s.streams->direction(flow::orientation::b_to_a).stopped());
-        auto const orderly = !given_up && (e.reason == end_reason::fin || e.reason == end_reason::idle ||
-                                           e.reason == end_reason::flushed);
+        auto const stopped = s.streams && s.streams->stopped();
+        auto const orderly = !stopped && (e.reason == end_reason::fin || e.reason == end_reason::idle ||
+                                          e.reason == end_reason::flushed);
         if (s.streams && s.state != state::ignored)
             with_streams(s, e.time, [&](auto& streams, auto& a, auto& b) { streams.finish(a, b); });
         if (s.state == state::choosing && !s.held.empty()) {
-            flow_ports(e.key);
+            if constexpr (requires { e.key.a.port; })
+                ports_ = {e.key.a.port, e.key.b.port};
             choose(s, true, e.time, true);
         }
-        if (s.state == state::parsing)
+        for (auto const from : {side::initiator, side::responder})
+            if (s.state == state::parsing && orderly)
+                finish(s, from, e.time);
+        if (s.state == state::parsing && !(s.finished[0] && s.finished[1]))
             with_parser(s, e.time, [&](auto& parser, auto& out) {
                 if constexpr (requires { parser.tick(e.time, out); })
                     parser.tick(e.time, out);
-                if (orderly) {
-                    if constexpr (requires { parser.finish(side::initiator, e.time, out); }) {
-                        parser.finish(side::initiator, e.time, out);
-                        parser.finish(side::responder, e.time, out);
-                    }
-                } else if constexpr (requires { parser.reset(e.time, out); }) {
+                if constexpr (requires { parser.reset(e.time, out); })
                     parser.reset(e.time, out);
-                }
             });
         if (s.told)
             tell(s, side::initiator, e.time).what = ended{e.reason, s.counted, e.stats};
         retire(at);
     }
 
-    void flow_ports(Key const& key) {
-        if constexpr (requires { key.a.port; })
-            ports_ = {key.a.port, key.b.port};
-    }
-
     void retire(typename session_map::iterator at) {
         auto* const s = at->second;
         ignore(*s);
+        release(*s);
         sessions_.erase(at);
         std::destroy_at(s);
         spare_.push_back(std::construct_at(s));
@@ -549,6 +588,10 @@ private:
     event_list* out_ = nullptr;
     std::size_t seen_ = 0;
     std::size_t ticking_ = 0;
+    std::size_t held_ = 0;
+    std::uint64_t given_up_ = 0;
+    /// Sessions that hold something; first the one that has gone longest without a complete message.
+    boost::intrusive::list<session, boost::intrusive::constant_time_size<false>> holders_;
     timestamp next_tick_{};
     std::array<std::uint16_t, 2> ports_{}; // of the flow that is looked at
 };
