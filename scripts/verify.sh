@@ -140,6 +140,10 @@ xdp() {
         "the ledger; sequence numbers; the sender's count" afxdp.load --run_test='*/no_chunk*'
     claim "two sockets of different queues share a memory; neither direction starves the other; frames that the driver refuses (EBUSY) are counted" \
         "the peer's device" afxdp.load --run_test='*/two_sockets*,neither*,frames_that*'
+    claim "a kick that takes 32 frames is repeated; EAGAIN, ENOBUFS and ENOMEM lose no frame" \
+        "the peer's device; system calls that fail by a seccomp filter" afxdp.load --run_test='*/a_kick*,what_a_kick*'
+    claim "frames sent have times, and checksums are left to the device" "the capture at the other end; the clock" \
+        afxdp.load --run_test='*/frames_are_stamped*'
     claim "no heap allocation per packet, batch and frame sent" "malloc and its family, counted" \
         afxdp.load --run_test='*/nothing_is*'
     NETRING_ASIO_ALL_VERDICTS=1 claim "the program of an expression gives libpcap's verdict" \
@@ -149,7 +153,8 @@ xdp() {
     claim "a latency budget saves wake-ups" "wake-ups counted" afxdp.socket --run_test='*/a_latency*'
     claim "flow_stream takes the socket; explain() names queues and filters" "its words" \
         afxdp.socket --run_test='*/a_flow*,a_queue*,the_rest*'
-    claim "receiving keeps the contract" "tracked executor, counting allocator" afxdp.conformance
+    claim "receiving and the bridge's run keep the contract" "tracked executor, counting allocator" \
+        afxdp.conformance
     claim_script "receiving, sending and forwarding cost what a bare libxdp loop costs, and a latency budget saves wake-ups and CPU time" \
         "clock of the thread, and of the receiver's process, interleaved; the sink counts" scripts/bench.sh xdp --check
 }

@@ -123,6 +123,7 @@ int main(int argc, char** argv) try {
     add("help", "prints this");
     add("rounds", po::value(&rounds)->default_value(15), "rounds of full rings, of sending and of forwarding");
     add("paced-rounds", po::value(&paced_rounds)->default_value(5), "rounds at 500 000 packets a second");
+    add("drain-once", po::value<std::string>(), "only has this candidate read a full ring, for a profiler");
     add("packets", po::value(&packets)->default_value(60'000), "packets in a full ring, to receive and to forward");
     add("sent", po::value(&sent)->default_value(300'000), "frames to send in a round");
     add("duration", po::value(&duration)->default_value(2), "seconds of each paced run");
@@ -142,6 +143,9 @@ int main(int argc, char** argv) try {
                                    values["interface"].as<std::string>());
 
     bench::lane lane;
+    if (values.count("drain-once") != 0)
+        return bench::drain_once(lane, full_rings, values["drain-once"].as<std::string>(), packets) ? EXIT_SUCCESS
+                                                                                                    : EXIT_FAILURE;
     drain_device const sink{lane};
     std::cout << R"({"mode": "setting", "subject": "xdp", "generator": ")" << lane.generator_name() << "\"}"
               << std::endl;

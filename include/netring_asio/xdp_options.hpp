@@ -216,6 +216,20 @@ public:
         metadata_ = value;
         return *this;
     }
+    /// Has the kernel tell when each frame was sent: `xdp_socket::try_timestamp`. Where frames are copied that is when
+    /// the device was done with it, by the kernel's clock. Needs Linux 6.11, and a memory with
+    /// `umem_options::transmit_metadata`; `error::unsupported_option` elsewhere, and with zero copy, where no driver
+    /// tells whether it does what it is asked.
+    xdp_options& timestamps(bool value) noexcept {
+        timestamps_ = value;
+        return *this;
+    }
+    /// Takes frames whose checksum is left to the device: `tx_frame::commit` with an `offload_info`, and packets that
+    /// are so. The kernel does what the device cannot. Needs what `timestamps` needs.
+    xdp_options& offload(bool value) noexcept {
+        offload_ = value;
+        return *this;
+    }
     /// Receives frames for other hosts too, while the socket is open.
     xdp_options& promiscuous(bool value) noexcept {
         promiscuous_ = value;
@@ -264,6 +278,8 @@ public:
     std::chrono::nanoseconds spin() const noexcept { return spin_; }
     bool finish_checksums() const noexcept { return finish_checksums_; }
     bool metadata() const noexcept { return metadata_; }
+    bool timestamps() const noexcept { return timestamps_; }
+    bool offload() const noexcept { return offload_; }
     bool promiscuous() const noexcept { return promiscuous_; }
     link_down_policy on_link_down() const noexcept { return on_link_down_; }
     std::string const& network_namespace() const noexcept { return network_namespace_; }
@@ -284,7 +300,7 @@ private:
     std::optional<std::chrono::microseconds> busy_poll_;
     std::chrono::microseconds latency_budget_{0};
     std::chrono::nanoseconds spin_{0};
-    std::size_t batch_size_ = 256;
+    std::size_t batch_size_ = 1024;
     int interface_index_ = 0;
     int map_ = -1;
     std::uint32_t first_queue_ = 0;
@@ -301,6 +317,8 @@ private:
     bool multi_buffer_ = false;
     bool finish_checksums_ = false;
     bool metadata_ = false;
+    bool timestamps_ = false;
+    bool offload_ = false;
     bool promiscuous_ = false;
 };
 

@@ -297,6 +297,11 @@ public:
         return !ec && detail::put_frame(tx_->ring, packet, ec);
     }
 
+    /// Takes the next transmit timestamp, with `xdp_options::timestamps`; false if there is none yet. Each is there
+    /// once its frame has left the ring, so after a drain. Kept are the last, twice as many as the transmit ring has
+    /// places.
+    bool try_timestamp(tx_timestamp& stamp) { return tx_->ring.try_timestamp(stamp); }
+
     /// Has the kernel take what is committed, and returns how many frames it took. Never blocks.
     std::size_t flush() {
         error_code ec;

@@ -44,6 +44,9 @@ std::string port_core::explain() const {
     if (total.unfinished_checksums != 0)
         out << "unfinished checksums " << total.unfinished_checksums
             << (options.finish_checksums() ? ", finished\n" : ", of those looked at\n");
+    if (options.timestamps() || options.offload())
+        out << "asked of the device for frames sent:" << (options.timestamps() ? " when" : "")
+            << (options.offload() ? " to finish checksums" : "") << '\n';
     auto const chunks = memory.ledger();
     out << "chunks: " << chunks.free << " free, " << chunks.kernel << " with the kernel, " << chunks.held << " held, "
         << chunks.sending << " being sent\n";

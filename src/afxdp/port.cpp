@@ -69,7 +69,21 @@ void tx_frame::commit(std::size_t length, error_code& ec) noexcept {
     if (core_ == nullptr)
         ec = error::not_open;
     else
-        core_->commit(*this, length, ec);
+        core_->commit(*this, length, {}, ec);
+}
+
+void tx_frame::commit(std::size_t length, offload_info const& offload, error_code& ec) noexcept {
+    if (core_ == nullptr)
+        ec = error::not_open;
+    else
+        core_->commit(*this, length, offload, ec);
+}
+
+void tx_frame::commit(std::size_t length, offload_info const& offload) {
+    error_code ec;
+    commit(length, offload, ec);
+    if (ec)
+        throw system_error{ec, "commit"};
 }
 
 bool receiver::is_open() const noexcept { return core_ && core_->is_open(); }
@@ -210,6 +224,10 @@ std::size_t transmitter::available() const noexcept { return is_open() ? core_->
 std::size_t transmitter::pending() const noexcept { return is_open() ? core_->sender().pending() : 0; }
 
 std::size_t transmitter::queued() const noexcept { return is_open() ? core_->sender().queued() : 0; }
+
+bool transmitter::try_timestamp(tx_timestamp& stamp) noexcept {
+    return is_open() && core_->sender().take_timestamp(stamp);
+}
 
 std::size_t transmitter::forward(packet_batch& batch, error_code& ec) noexcept {
     if (is_open())

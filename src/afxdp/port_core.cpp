@@ -189,6 +189,8 @@ bool port_core::open_queues(error_code& ec, std::string& context) {
         if (!memory) {
             auto wanted = options.memory_options();
             wanted.frame_count(count * options.receive_frames() + options.transmit_frames());
+            if (options.timestamps() || options.offload())
+                wanted.transmit_metadata(true);
             memory = umem{wanted, ec};
             if (ec)
                 return false;
@@ -413,6 +415,8 @@ void port_core::append(packet_view const& packet, error_code& ec) noexcept {
             auto const left = detail::complete_offload(frame, packet.link, {}, true, ec);
             if (ec)
                 return;
+            if (options.offload())
+                return append(frame.size(), ec, left);
             detail::finish_checksum(frame, left);
         }
         append(frame.size(), ec);
@@ -443,10 +447,14 @@ void port_core::reserve(tx_frame& frame, std::size_t size, error_code& ec) noexc
     }
 }
 
-void port_core::commit(tx_frame& frame, std::size_t length, error_code& ec) noexcept {
+void port_core::commit(tx_frame& frame, std::size_t length, offload_info const& offload, error_code& ec) noexcept {
     ec = length > frame.data_.size() ? error_code{error::frame_too_long} : check(length, tag_size);
+    auto const field = std::size_t{offload.checksum_start} + offload.checksum_offset;
+    if (!ec && (offload.type != gso_type::none ||
+                (offload.checksum_start != 0 && (!options.offload() || field + sizeof(std::uint16_t) > length))))
+        ec = error::invalid_offload;
     if (!ec)
-        append(length, ec);
+        append(length, ec, offload);
     if (!ec)
         forget(frame);
 }

@@ -57,12 +57,12 @@ public:
             ec = error::frame_reserved;
         return ec ? nullptr : sender().place(size);
     }
-    void append(std::size_t size, error_code& ec) noexcept {
+    void append(std::size_t size, error_code& ec, offload_info const& offload = {}) noexcept {
         if (size > longest_) [[unlikely]]
             ec = check_tagged(size);
         if (ec)
             return;
-        if (sender().append(size))
+        if (sender().append(size, offload))
             ++sent_;
         else
             ec = error::no_ring_memory;
@@ -70,7 +70,7 @@ public:
     void append(packet_view const& packet, error_code& ec) noexcept;
     error_code pause(bool value) noexcept;
     void reserve(tx_frame& frame, std::size_t size, error_code& ec) noexcept;
-    void commit(tx_frame& frame, std::size_t length, error_code& ec) noexcept;
+    void commit(tx_frame& frame, std::size_t length, offload_info const& offload, error_code& ec) noexcept;
     void forget(tx_frame& frame) noexcept;
     void moved(tx_frame& frame) noexcept { reserved_ = &frame; }
     std::size_t forward(packet_batch& batch, error_code& ec) noexcept;

@@ -66,35 +66,44 @@ frame burst::hold(packet_view const& packet) {
 
 void burst::recycle() noexcept {
     auto& umem = pool_.umem();
-    std::size_t freed = 0;
-    auto const unchanged = lent_word;
-    for (auto const index : chunks) {
-        auto& word = umem.word(index);
-        auto const now = word.load(std::memory_order_relaxed);
-        if (now != unchanged) [[unlikely]] {
-            // A ring has it, or has had it, instead of the batch; or somebody beside the batch.
-            if (((now ^ unchanged) & chunk_word::loan_mask) != 0 || (now & chunk_word::counted) == 0)
-                continue;
-            auto& lent = umem.at(index);
-            if (!lent.reclaim_if_last()) {
-                // It must now keep the memory by itself. Written before this reference goes, so whoever drops the last
-                // one sees it.
-                intrusive_ptr_add_ref(&umem);
-                lent.keeps_memory = true;
-                intrusive_ptr_release(&lent);
-                continue;
-            }
-            if (lent.pinned.load(std::memory_order_relaxed)) {
-                lent.pinned.store(false, std::memory_order_relaxed);
-                pool_.unpin();
-            }
-        }
-        word.store(chunk_word::of(unchanged, chunk_state::free), std::memory_order_relaxed);
-        chunks[freed++] = index;
-    }
+    auto const map = umem.map();
+    auto const lent = lent_word;
+    // Most often the batch had all of them to itself. Their words are left as they are: who takes them writes there.
+    auto const first_taken = std::ranges::find_if_not(
+        chunks, [=](auto index) { return map.word(index).load(std::memory_order_relaxed) == lent; });
+    auto freed = static_cast<std::size_t>(first_taken - chunks.begin());
+    for (std::size_t i = freed; i != chunks.size(); ++i)
+        if (takes_back(chunks[i]))
+            chunks[freed++] = chunks[i];
     chunks.resize(freed);
     pool_.give_back(*this);
     intrusive_ptr_release(&umem);
+}
+
+bool burst::takes_back(std::uint32_t index) noexcept {
+    auto& umem = pool_.umem();
+    auto& word = umem.word(index);
+    auto const now = word.load(std::memory_order_relaxed);
+    if (now == lent_word)
+        return true;
+    // A ring has it, or has had it, instead of the batch; or somebody beside the batch.
+    if (((now ^ lent_word) & chunk_word::loan_mask) != 0 || (now & chunk_word::counted) == 0)
+        return false;
+    auto& lent = umem.at(index);
+    if (!lent.reclaim_if_last()) {
+        // It must now keep the memory by itself. Written before this reference goes, so whoever drops the last one
+        // sees it.
+        intrusive_ptr_add_ref(&umem);
+        lent.keeps_memory = true;
+        intrusive_ptr_release(&lent);
+        return false;
+    }
+    if (lent.pinned.load(std::memory_order_relaxed)) {
+        lent.pinned.store(false, std::memory_order_relaxed);
+        pool_.unpin();
+    }
+    word.store(lent_word, std::memory_order_relaxed);
+    return true;
 }
 
 void intrusive_ptr_add_ref(umem_core const* core) noexcept {
@@ -121,13 +130,14 @@ void chunk_pool::give_back(std::uint32_t first, std::uint32_t last) noexcept {
 }
 
 void chunk_pool::give_back(burst& returned) noexcept {
-    bool const frees = !returned.chunks.empty();
+    auto const count = returned.chunks.size();
+    returned_count_.fetch_add(count, std::memory_order_relaxed);
     auto* head = returned_bursts_.load(std::memory_order_relaxed);
     do
         returned.next_ = head;
     while (
         !returned_bursts_.compare_exchange_weak(head, &returned, std::memory_order_seq_cst, std::memory_order_relaxed));
-    if (frees)
+    if (count != 0)
         tell_release();
 }
 
@@ -138,18 +148,31 @@ void chunk_pool::tell_release() noexcept {
     }
 }
 
-void chunk_pool::collect() noexcept {
+void chunk_pool::collect_chunks() noexcept {
     if (returned_.load() != no_chunk)
         for (auto index = returned_.exchange(no_chunk); index != no_chunk; index = umem_.at(index).next)
             free_.push_back(index);
-    if (returned_bursts_.load() == nullptr)
-        return;
-    for (auto* at = returned_bursts_.exchange(nullptr); at != nullptr;) {
-        free_.insert(free_.end(), at->chunks.begin(), at->chunks.end());
-        at->chunks.clear();
-        auto* const next = std::exchange(at->next_, free_bursts_);
-        free_bursts_ = std::exchange(at, next);
+}
+
+void chunk_pool::collect() noexcept {
+    collect_chunks();
+    for (auto* at = take_returned(); at != nullptr; at = put_away(*at))
+        put(at->chunks);
+}
+
+void chunk_pool::put(std::span<std::uint32_t const> chunks) noexcept {
+    for (auto const index : chunks) {
+        umem_.set_state(index, chunk_state::free);
+        free_.push_back(index);
     }
+}
+
+burst* chunk_pool::put_away(burst& empty) noexcept {
+    returned_count_.fetch_sub(empty.chunks.size(), std::memory_order_relaxed);
+    empty.chunks.clear();
+    auto* const next = std::exchange(empty.next_, free_bursts_);
+    free_bursts_ = &empty;
+    return next;
 }
 
 burst& chunk_pool::lend_burst(std::size_t capacity, packet_view const& prototype) {
@@ -168,25 +191,26 @@ burst& chunk_pool::lend_burst(std::size_t capacity, packet_view const& prototype
 bool chunk_pool::pin_one_more() noexcept { return pinned_.load(std::memory_order_relaxed) < pin_budget_; }
 
 umem_core::umem_core(umem_options const& options, error_code& ec)
-    : options_{options}
-    , chunk_size_{options.frame_size()} {
+    : options_{options} {
     ec = {};
+    auto const chunk_size = map_.chunk_size = options.frame_size();
     auto const page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
     bool const size_fits = options.unaligned()
-                               ? chunk_size_ >= smallest_unaligned && chunk_size_ <= page
-                               : chunk_size_ >= 2048 && chunk_size_ <= page && std::has_single_bit(chunk_size_);
-    if (!size_fits || options.frame_count() < 2 || options.frame_count() > largest_umem / chunk_size_ ||
-        options.headroom() >= chunk_size_ - kernel_headroom) {
+                               ? chunk_size >= smallest_unaligned && chunk_size <= page
+                               : chunk_size >= 2048 && chunk_size <= page && std::has_single_bit(chunk_size);
+    if (!size_fits || options.frame_count() < 2 || options.frame_count() > largest_umem / chunk_size ||
+        options.headroom() >= chunk_size - kernel_headroom) {
         ec = error::invalid_ring_geometry;
         return;
     }
-    if (std::has_single_bit(chunk_size_))
-        shift_ = static_cast<unsigned>(std::countr_zero(chunk_size_));
-    if (!map(ec))
+    if (std::has_single_bit(chunk_size))
+        map_.shift = static_cast<unsigned>(std::countr_zero(chunk_size));
+    if (!allocate(ec))
         return;
     count_ = options.frame_count();
     chunks_ = std::make_unique<chunk[]>(count_);
     words_ = std::make_unique<std::atomic<std::uint32_t>[]>(count_);
+    map_.words = words_.get();
     unassigned_.resize(count_);
     for (std::size_t i = 0; i != count_; ++i)
         unassigned_[i] = static_cast<std::uint32_t>(count_ - 1 - i);
@@ -194,35 +218,35 @@ umem_core::umem_core(umem_options const& options, error_code& ec)
 
 umem_core::~umem_core() {
     assert(count_ == 0 || ledger().free == count_);
-    if (area_ != nullptr)
-        ::munmap(area_, size_);
+    if (map_.area != nullptr)
+        ::munmap(map_.area, mapped_);
 }
 
-bool umem_core::map(error_code& ec) {
-    auto const unit = options_.huge_pages() ? huge_page : static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-    auto const needed = options_.frame_count() * chunk_size_;
+bool umem_core::allocate(error_code& ec) {
+    auto const needed = options_.frame_count() * map_.chunk_size;
     auto const flags = MAP_PRIVATE | MAP_ANONYMOUS;
     void* mapped = MAP_FAILED;
+    auto const unit =
+        options_.huge_pages() || needed >= huge_page ? huge_page : static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    mapped_ = (needed + unit - 1) / unit * unit;
     if (options_.huge_pages()) {
-        size_ = (needed + unit - 1) / unit * unit;
-        mapped = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, flags | MAP_HUGETLB, -1, 0);
+        mapped = ::mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, flags | MAP_HUGETLB, -1, 0);
         huge_pages_ = mapped != MAP_FAILED;
     }
     if (mapped == MAP_FAILED) {
-        auto const page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-        size_ = (needed + page - 1) / page * page;
-        mapped = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, flags, -1, 0);
+        mapped = ::mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, flags, -1, 0);
         if (mapped == MAP_FAILED) {
             ec = error::no_ring_memory;
             return false;
         }
-        if (options_.huge_pages())
-            ::madvise(mapped, size_, MADV_HUGEPAGE);
+        // Two chunks a page make the processor look up a page for every other packet.
+        ::madvise(mapped, mapped_, MADV_HUGEPAGE);
     }
-    area_ = static_cast<std::byte*>(mapped);
+    map_.size = needed;
+    map_.area = static_cast<std::byte*>(mapped);
     if (auto const node = options_.numa_node()) {
         unsigned long const mask = *node < 64 ? 1UL << *node : 0;
-        if (mask == 0 || ::syscall(SYS_mbind, area_, size_, MPOL_BIND, &mask, 65UL, 0U) != 0) {
+        if (mask == 0 || ::syscall(SYS_mbind, map_.area, mapped_, MPOL_BIND, &mask, 65UL, 0U) != 0) {
             ec = error::unsupported_option;
             return false;
         }
@@ -250,6 +274,12 @@ umem_ledger umem_core::ledger() const noexcept {
             ++result.sending;
             break;
         }
+    std::lock_guard const lock{mutex_};
+    for (auto const& pool : pools_) {
+        auto const returned = std::min(pool.returned(), result.held);
+        result.held -= returned;
+        result.free += returned;
+    }
     return result;
 }
 
@@ -267,7 +297,6 @@ chunk_pool* umem_core::make_pool(std::size_t size, std::size_t pin_budget) {
     auto& pool = pools_.emplace_back(*this, pin_budget);
     pool.size_ = size;
     pool.free_.reserve(size);
-    pool.taken_.reserve(size);
     for (std::size_t i = 0; i != size; ++i) {
         pool.free_.push_back(unassigned_.back());
         chunks_[unassigned_.back()].home = &pool;
@@ -282,45 +311,81 @@ void umem_core::close_pool(chunk_pool& pool) noexcept {
     pool.closed_ = true;
 }
 
-int umem_core::open_socket(xsk_socket*& socket, char const* interface, std::uint32_t queue, xsk_ring_cons* rx,
+namespace {
+
+/// Without CAP_IPC_LOCK locked memory is limited; where the limit may not be raised either, that is that.
+template <class Create>
+int with_locked_memory(Create create) {
+    auto const code = create();
+    rlimit const unlimited{RLIM_INFINITY, RLIM_INFINITY};
+    bool const limited = code == -ENOBUFS || code == -ENOMEM;
+    return limited && ::setrlimit(RLIMIT_MEMLOCK, &unlimited) == 0 ? create() : code;
+}
+
+} // namespace
+
+int umem_core::open_direct(socket_handle& socket, char const* interface, std::uint32_t queue, unsigned bind_flags,
+                           direct_socket::rings const& rings) {
+    auto const code = with_locked_memory([&] {
+        socket.direct = std::make_unique<direct_socket>();
+        return socket.direct->open(
+            {{map_.area, map_.size},
+             static_cast<std::uint32_t>(map_.chunk_size),
+             static_cast<std::uint32_t>(options_.headroom()),
+             options_.unaligned() ? static_cast<std::uint32_t>(XDP_UMEM_UNALIGNED_CHUNK_FLAG) : 0},
+            direct_.empty() ? nullptr : direct_.front(), interface, queue, bind_flags, rings);
+    });
+    if (code == 0)
+        direct_.push_back(socket.direct.get());
+    else
+        socket.direct.reset();
+    return code;
+}
+
+int umem_core::open_socket(socket_handle& socket, char const* interface, std::uint32_t queue, xsk_ring_cons* rx,
                            xsk_ring_prod* tx, xsk_ring_prod* fill, xsk_ring_cons* completion,
                            xsk_socket_config const& config, std::uint32_t fill_size, std::uint32_t completion_size) {
     std::lock_guard const lock{mutex_};
+    if (options_.transmit_metadata())
+        return open_direct(socket, interface, queue, config.bind_flags,
+                           {rx, tx, fill, completion, config.rx_size, config.tx_size, fill_size, completion_size});
     bool const first = handle_ == nullptr;
     if (first) {
         xsk_umem_config settings{};
         settings.fill_size = fill_size;
         settings.comp_size = completion_size;
-        settings.frame_size = static_cast<std::uint32_t>(chunk_size_);
+        settings.frame_size = static_cast<std::uint32_t>(map_.chunk_size);
         settings.frame_headroom = static_cast<std::uint32_t>(options_.headroom());
         settings.flags = options_.unaligned() ? XDP_UMEM_UNALIGNED_CHUNK_FLAG : 0;
-        auto const length = count_ * chunk_size_;
-        auto const create = [&] { return xsk_umem__create(&handle_, area_, length, fill, completion, &settings); };
-        auto code = create();
-        if (code == -ENOBUFS || code == -ENOMEM) {
-            // Without CAP_IPC_LOCK locked memory is limited; where the limit may not be raised either, that is that.
-            rlimit const unlimited{RLIM_INFINITY, RLIM_INFINITY};
-            if (::setrlimit(RLIMIT_MEMLOCK, &unlimited) == 0)
-                code = create();
-        }
-        if (code != 0) {
+        if (auto const code = with_locked_memory(
+                [&] { return xsk_umem__create(&handle_, map_.area, map_.size, fill, completion, &settings); });
+            code != 0) {
             handle_ = nullptr;
             return code;
         }
     }
-    auto const code = xsk_socket__create_shared(&socket, interface, queue, handle_, rx, tx, fill, completion, &config);
-    if (code == 0)
+    auto const code =
+        xsk_socket__create_shared(&socket.of_libxdp, interface, queue, handle_, rx, tx, fill, completion, &config);
+    if (code == 0) {
         ++sockets_;
-    else if (first) {
+        return 0;
+    }
+    socket.of_libxdp = nullptr;
+    if (first) {
         xsk_umem__delete(handle_);
         handle_ = nullptr;
     }
     return code;
 }
 
-void umem_core::close_socket(xsk_socket* socket) noexcept {
+void umem_core::close_socket(socket_handle& socket) noexcept {
     std::lock_guard const lock{mutex_};
-    xsk_socket__delete(socket);
+    if (socket.direct) {
+        std::erase(direct_, socket.direct.get());
+        socket.direct.reset();
+        return;
+    }
+    xsk_socket__delete(std::exchange(socket.of_libxdp, nullptr));
     if (--sockets_ == 0) {
         xsk_umem__delete(handle_);
         handle_ = nullptr;

@@ -1,12 +1,14 @@
 #pragma once
 
 #include "../detail/unique_descriptor.hpp"
+#include "direct_socket.hpp"
 #include <netring_asio/afxdp/umem.hpp>
 #include <netring_asio/packet/frame.hpp>
 #include <netring_asio/packet/packet_batch.hpp>
 #include <netring_asio/packet/packet_owner.hpp>
 #include <netring_asio/packet/packet_view.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -39,6 +41,7 @@ struct chunk_word {
     static constexpr std::uint32_t odd = 0x10;        ///< which drain waits for it
     static constexpr std::uint32_t ends_frame = 0x20; ///< the last that the frame being sent takes
     static constexpr std::uint32_t own = 0x40;        ///< of the sender's own pool, not sent in place
+    static constexpr std::uint32_t timed = 0x80;      ///< the kernel tells when it was sent
     static constexpr unsigned sender_shift = 8;
     static constexpr std::uint32_t sender_mask = 0xff00;
     static constexpr unsigned loan_shift = 16; ///< above: the number of the batch that it was lent to last
@@ -88,6 +91,8 @@ public:
 private:
     friend class chunk_pool;
     void recycle() noexcept override;
+    /// Whether nobody has the chunk beside the batch or in its place; else they have it alone now.
+    bool takes_back(std::uint32_t index) noexcept;
 
     chunk_pool& pool_;
     burst* next_ = nullptr;
@@ -113,11 +118,22 @@ public:
     }
     /// Puts back what was taken, on the thread that takes.
     void put(std::uint32_t index) noexcept { free_.push_back(index); }
-    /// Takes `count` that are there, which stay readable until the next call.
-    std::span<std::uint32_t const> take(std::size_t count) noexcept {
-        taken_.assign(free_.end() - static_cast<std::ptrdiff_t>(count), free_.end());
-        free_.resize(free_.size() - count);
-        return taken_;
+    /// Takes all free chunks, at most `most`, and has `use` called with some at a time. What is said of them in the
+    /// ledger is for `use` to say.
+    template <class Use>
+    void take(std::size_t most, Use use) {
+        collect_chunks();
+        for (auto* at = take_returned(); at != nullptr; at = put_away(*at))
+            if (auto& chunks = at->chunks; chunks.size() <= most) {
+                most -= chunks.size();
+                use(std::span<std::uint32_t const>{chunks});
+            } else {
+                put(chunks);
+            }
+        if (auto const count = std::min(most, free_.size()); count != 0) {
+            use(std::span<std::uint32_t const>{free_}.last(count));
+            free_.resize(free_.size() - count);
+        }
     }
     bool empty() noexcept {
         if (free_.empty())
@@ -136,6 +152,9 @@ public:
     /// Has the next chunk that comes back say so, once.
     void await() noexcept { awaited_.store(true); }
 
+    /// Chunks of batches that are gone, which nobody has looked at since: the ledger still says that they are held.
+    std::size_t returned() const noexcept { return returned_count_.load(std::memory_order_relaxed); }
+
     burst& lend_burst(std::size_t capacity, packet_view const& prototype);
     bool pin_one_more() noexcept;
     void unpin() noexcept { pinned_.fetch_sub(1, std::memory_order_relaxed); }
@@ -147,6 +166,13 @@ private:
     friend class umem_core;
     friend class burst;
     void collect() noexcept;
+    void collect_chunks() noexcept;
+    burst* take_returned() noexcept {
+        return returned_bursts_.load() != nullptr ? returned_bursts_.exchange(nullptr) : nullptr;
+    }
+    /// Makes an empty one ready to serve again, and returns its neighbour.
+    burst* put_away(burst& empty) noexcept;
+    void put(std::span<std::uint32_t const> chunks) noexcept;
     void give_back(burst& returned) noexcept;
     void tell_release() noexcept;
 
@@ -154,7 +180,7 @@ private:
     std::size_t const pin_budget_;
     std::size_t size_ = 0;
     std::vector<std::uint32_t> free_;
-    std::vector<std::uint32_t> taken_;
+    std::atomic<std::size_t> returned_count_{0};
     std::atomic<std::uint32_t> returned_{no_chunk};
     std::atomic<burst*> returned_bursts_{nullptr};
     burst* free_bursts_ = nullptr;
@@ -163,6 +189,42 @@ private:
     std::atomic<bool> awaited_{false};
     netring_asio::detail::unique_descriptor release_event_;
     bool closed_ = false;
+};
+
+/// Where the chunks lie and what is noted of them. A copy serves where a loop should not look the members up for each
+/// packet.
+struct chunk_map {
+    std::byte* area = nullptr;
+    std::atomic<std::uint32_t>* words = nullptr;
+    std::size_t size = 0; // all chunks
+    std::size_t chunk_size = 0;
+    unsigned shift = 0;
+
+    std::byte* data(std::uint64_t address) const noexcept {
+        return area + (address & XSK_UNALIGNED_BUF_ADDR_MASK) + (address >> XSK_UNALIGNED_BUF_OFFSET_SHIFT);
+    }
+    std::uint64_t address(std::uint32_t index) const noexcept { return std::uint64_t{index} * chunk_size; }
+    /// The chunk that an address of the kernel's lies in, or `no_chunk`.
+    std::uint32_t chunk_at(std::uint64_t address) const noexcept {
+        auto const base = address & XSK_UNALIGNED_BUF_ADDR_MASK;
+        if (base >= size)
+            return no_chunk;
+        return static_cast<std::uint32_t>(shift != 0 ? base >> shift : base / chunk_size);
+    }
+    std::atomic<std::uint32_t>& word(std::uint32_t index) const noexcept { return words[index]; }
+    bool is_with_kernel(std::uint32_t index) const noexcept {
+        return index != no_chunk &&
+               chunk_word::state(word(index).load(std::memory_order_relaxed)) == chunk_state::kernel;
+    }
+};
+
+/// A socket of libxdp's or, where the memory has room for transmit metadata, of ours.
+struct socket_handle {
+    xsk_socket* of_libxdp = nullptr;
+    std::unique_ptr<direct_socket> direct;
+
+    explicit operator bool() const noexcept { return of_libxdp != nullptr || direct != nullptr; }
+    int descriptor() const noexcept { return direct ? direct->descriptor() : xsk_socket__fd(of_libxdp); }
 };
 
 /// The memory of a UMEM, its ledger, and the kernel's handle to it while a socket is open.
@@ -179,25 +241,20 @@ public:
     umem_options const& options() const noexcept { return options_; }
     bool huge_pages() const noexcept { return huge_pages_; }
     std::size_t count() const noexcept { return count_; }
-    std::size_t chunk_size() const noexcept { return chunk_size_; }
-    std::byte* data(std::uint64_t address) const noexcept {
-        return area_ + (address & XSK_UNALIGNED_BUF_ADDR_MASK) + (address >> XSK_UNALIGNED_BUF_OFFSET_SHIFT);
-    }
-    std::uint64_t address(std::uint32_t index) const noexcept { return std::uint64_t{index} * chunk_size_; }
-    /// The chunk that an address of the kernel's lies in, or `no_chunk`.
-    std::uint32_t chunk_at(std::uint64_t address) const noexcept {
-        auto const base = address & XSK_UNALIGNED_BUF_ADDR_MASK;
-        if (base >= size_)
-            return no_chunk;
-        return static_cast<std::uint32_t>(shift_ != 0 ? base >> shift_ : base / chunk_size_);
-    }
+    chunk_map const& map() const noexcept { return map_; }
+    std::size_t chunk_size() const noexcept { return map_.chunk_size; }
+    std::byte* data(std::uint64_t address) const noexcept { return map_.data(address); }
+    std::uint64_t address(std::uint32_t index) const noexcept { return map_.address(index); }
+    std::uint32_t chunk_at(std::uint64_t address) const noexcept { return map_.chunk_at(address); }
     std::uint32_t chunk_at(std::byte const* bytes) const noexcept {
-        return contains(bytes) ? chunk_at(static_cast<std::uint64_t>(bytes - area_)) : no_chunk;
+        return contains(bytes) ? chunk_at(offset(bytes)) : no_chunk;
     }
-    bool contains(std::byte const* bytes) const noexcept { return bytes >= area_ && bytes < area_ + size_; }
-    std::uint64_t offset(std::byte const* bytes) const noexcept { return static_cast<std::uint64_t>(bytes - area_); }
+    bool contains(std::byte const* bytes) const noexcept { return bytes >= map_.area && bytes < map_.area + map_.size; }
+    std::uint64_t offset(std::byte const* bytes) const noexcept {
+        return static_cast<std::uint64_t>(bytes - map_.area);
+    }
     chunk& at(std::uint32_t index) const noexcept { return chunks_[index]; }
-    std::atomic<std::uint32_t>& word(std::uint32_t index) const noexcept { return words_[index]; }
+    std::atomic<std::uint32_t>& word(std::uint32_t index) const noexcept { return map_.word(index); }
     chunk_state state(std::uint32_t index) const noexcept {
         return chunk_word::state(word(index).load(std::memory_order_relaxed));
     }
@@ -214,10 +271,10 @@ public:
     void close_pool(chunk_pool& pool) noexcept;
 
     /// Makes a socket over this memory. What the kernel knows of the memory goes with the last of its sockets.
-    int open_socket(xsk_socket*& socket, char const* interface, std::uint32_t queue, xsk_ring_cons* rx,
+    int open_socket(socket_handle& socket, char const* interface, std::uint32_t queue, xsk_ring_cons* rx,
                     xsk_ring_prod* tx, xsk_ring_prod* fill, xsk_ring_cons* completion, xsk_socket_config const& config,
                     std::uint32_t fill_size, std::uint32_t completion_size);
-    void close_socket(xsk_socket* socket) noexcept;
+    void close_socket(socket_handle& socket) noexcept;
     std::uint32_t make_burst_number() noexcept { return bursts_.fetch_add(1, std::memory_order_relaxed); }
     /// A number for a sender, in the place that a word has for it.
     std::uint32_t make_sender() noexcept {
@@ -225,14 +282,14 @@ public:
     }
 
 private:
-    bool map(error_code& ec);
+    bool allocate(error_code& ec);
+    int open_direct(socket_handle& socket, char const* interface, std::uint32_t queue, unsigned bind_flags,
+                    direct_socket::rings const& rings);
 
     umem_options options_;
-    std::byte* area_ = nullptr;
-    std::size_t size_ = 0;
+    chunk_map map_;
+    std::size_t mapped_ = 0; // bytes
     std::size_t count_ = 0;
-    std::size_t const chunk_size_;
-    unsigned shift_ = 0;
     bool huge_pages_ = false;
     std::unique_ptr<chunk[]> chunks_;
     std::unique_ptr<std::atomic<std::uint32_t>[]> words_;
@@ -240,11 +297,12 @@ private:
     std::atomic<std::uint32_t> bursts_{0};
     mutable std::atomic<std::uint32_t> references_{0};
 
-    std::mutex mutex_; // for what follows
+    mutable std::mutex mutex_; // for what follows
     std::vector<std::uint32_t> unassigned_;
     std::deque<chunk_pool> pools_;
     xsk_umem* handle_ = nullptr;
-    std::size_t sockets_ = 0;
+    std::size_t sockets_ = 0; // of libxdp's
+    std::vector<direct_socket*> direct_;
 };
 
 } // namespace netring_asio::afxdp::detail

@@ -1,8 +1,6 @@
 #include "xsk_core.hpp"
 
 #include "../detail/kernel_constants.hpp"
-#include "rx_metadata.hpp"
-#include <netring_asio/detail/offload.hpp>
 
 #include <algorithm>
 #include <bit>
@@ -14,19 +12,12 @@
 #include <utility>
 
 #include <sys/socket.h>
-#include <time.h>
 
 namespace netring_asio::afxdp::detail {
 namespace {
 
 constexpr auto release_time = std::chrono::seconds{1}; // a closed queue is busy for some milliseconds
 constexpr int kick_budget = 256;
-
-timestamp now() noexcept {
-    timespec time{};
-    ::clock_gettime(CLOCK_REALTIME, &time);
-    return timestamp{std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec}};
-}
 
 } // namespace
 
@@ -39,12 +30,18 @@ xsk_core::xsk_core(umem_core& memory, std::string const& interface, int interfac
     , transmits_{transmits}
     , multi_buffer_{options.multi_buffer()}
     , finish_checksums_{options.finish_checksums()}
-    , metadata_{options.metadata()} {
+    , metadata_{options.metadata()}
+    , timestamps_{options.timestamps()}
+    , metadata_room_{memory.options().transmit_metadata() ? sizeof(tx_metadata) : 0} {
     ec = {};
     auto const valid = [](std::uint32_t size) { return std::has_single_bit(size) && size <= (1U << 30); };
     if (!valid(options.receive_ring()) || !valid(options.transmit_ring()) || options.batch_size() == 0 ||
         options.receive_frames() == 0 || (transmits && options.transmit_frames() == 0)) {
         ec = error::invalid_ring_geometry;
+        return;
+    }
+    if ((options.timestamps() || options.offload()) && metadata_room_ == 0) {
+        ec = error::unsupported_option;
         return;
     }
     receive_pool_ = memory.make_pool(options.receive_frames(), options.pin_budget());
@@ -58,15 +55,17 @@ xsk_core::xsk_core(umem_core& memory, std::string const& interface, int interfac
         sender_ = memory.make_sender();
     if (!bind(interface, options, ec))
         return;
+    if (timestamps_ && transmits)
+        stamps_.set_capacity(std::size_t{2} * options.transmit_ring());
     set_options(options, ec);
     if (!ec)
         refill(false);
 }
 
 xsk_core::~xsk_core() {
-    if (transmits_ && handle_ != nullptr)
+    if (transmits_ && handle_)
         collect();
-    if (handle_ != nullptr)
+    if (handle_)
         memory_->close_socket(handle_);
     // Nothing is with the kernel any more.
     auto& memory = *memory_;
@@ -119,7 +118,6 @@ bool xsk_core::bind(std::string const& interface, xdp_options const& options, er
                                  &completion_, config, 2 * options.receive_ring(), 2 * options.transmit_ring());
         if (code == 0)
             break;
-        handle_ = nullptr;
         if (code == -EBUSY && std::chrono::steady_clock::now() < deadline) {
             std::this_thread::sleep_for(std::chrono::milliseconds{2});
             continue;
@@ -144,12 +142,14 @@ bool xsk_core::bind(std::string const& interface, xdp_options const& options, er
         }
         return false;
     }
-    socket_ = xsk_socket__fd(handle_);
+    socket_ = handle_.descriptor();
     ::xdp_options obtained{};
     socklen_t length = sizeof obtained;
     zero_copy_ = ::getsockopt(socket_, SOL_XDP, XDP_OPTIONS, &obtained, &length) == 0 &&
                  (obtained.flags & XDP_OPTIONS_ZEROCOPY) != 0;
-    return true;
+    if (zero_copy_ && metadata_room_ != 0) // drivers do not say here what they do of what they are asked
+        ec = error::unsupported_option;
+    return !ec;
 }
 
 void xsk_core::set_options(xdp_options const& options, error_code& ec) {
@@ -169,145 +169,16 @@ void xsk_core::set_options(xdp_options const& options, error_code& ec) {
             ec = errno == EPERM ? error::missing_privilege : error::unsupported_option;
 }
 
-void xsk_core::refill(bool await_more) {
-    auto& pool = *receive_pool_;
-    auto const room = xsk_prod_nb_free(&fill_, fill_.size);
-    if (auto const count = std::min<std::size_t>(room, pool.available()); count != 0) {
-        std::uint32_t at = 0;
-        xsk_ring_prod__reserve(&fill_, static_cast<std::uint32_t>(count), &at);
-        for (auto const index : pool.take(count)) {
-            memory_->set_state(index, chunk_state::kernel);
-            *xsk_ring_prod__fill_addr(&fill_, at++) = memory_->address(index);
-        }
-        xsk_ring_prod__submit(&fill_, static_cast<std::uint32_t>(count));
-        if (xsk_ring_prod__needs_wakeup(&fill_))
-            ::recvfrom(socket_, nullptr, 0, MSG_DONTWAIT, nullptr, nullptr);
-    }
-    // The kernel has half of what it could have: then more must come from those who hold it.
-    if (await_more &&
-        fill_.size - xsk_prod_nb_free(&fill_, fill_.size) < std::min<std::size_t>(fill_.size, pool.size()) / 2)
-        pool.await();
-}
-
-bool xsk_core::receive(packet_batch& batch) {
-    batch.reset();
-    refill(false);
-    std::uint32_t at = 0;
-    auto const count = xsk_ring_cons__peek(&rx_, static_cast<std::uint32_t>(batch_size_), &at);
-    if (count == 0)
-        return false;
-    auto const time = now();
-    packet_view prototype;
-    prototype.clock = clock_source::software;
-    prototype.interface_index = interface_index_;
-    prototype.queue = queue_;
-    auto& lent = receive_pool_->lend_burst(batch_size_, prototype);
-    auto const& memory = *memory_;
-    auto const lent_word = lent.lent_word;
-    auto* view = lent.packets.data();
-    std::uint64_t bytes = 0;
-    std::uint32_t used = 0;
-    std::uint32_t frame_start = 0; // the first descriptor of a frame that takes several chunks
-    bool in_frame = false;
-    lent.joined.clear();
-    lent.joins.clear();
-    for (std::uint32_t i = 0; i != count; ++i) {
-        auto const& descriptor = *xsk_ring_cons__rx_desc(&rx_, at + i);
-        auto const index = memory.chunk_at(descriptor.addr);
-        auto const word = index != no_chunk ? memory.word(index).load(std::memory_order_relaxed) : 0;
-        if (chunk_word::state(word) != chunk_state::kernel) [[unlikely]] {
-            add(bad_addresses_, 1);
-            used = i + 1;
-            continue;
-        }
-        auto* const data = memory.data(descriptor.addr);
-        bool const more = (descriptor.options & XDP_PKT_CONTD) != 0;
-        if (more || in_frame) [[unlikely]] {
-            if (!std::exchange(in_frame, true)) {
-                frame_start = i;
-                view->time = time;
-                if (metadata_)
-                    take_metadata(data, *view);
-            }
-            if (more)
-                continue; // its chunks are taken when the last is there
-            in_frame = false;
-            lent.joins.push_back({static_cast<std::size_t>(view - lent.packets.data()), lent.joined.size()});
-            auto const start = lent.joined.size();
-            for (auto j = frame_start; j <= i; ++j)
-                take_part(lent, *xsk_ring_cons__rx_desc(&rx_, at + j));
-            view->data = {};
-            view->wire_length = static_cast<std::uint32_t>(lent.joined.size() - start);
-        } else {
-            // The next that the caller does is to look at it.
-            __builtin_prefetch(data);
-            memory.word(index).store(lent_word, std::memory_order_relaxed);
-            lent.chunks.push_back(index);
-            view->data = {data, descriptor.len};
-            view->wire_length = descriptor.len;
-            view->time = time;
-            if (metadata_)
-                take_metadata(data, *view);
-        }
-        bytes += view->wire_length;
-        ++view;
-        used = i + 1;
-    }
-    std::span const packets{lent.packets.data(), view};
-    for (auto const& join : lent.joins)
-        lent.packets[join.packet].data = {lent.joined.data() + join.offset, lent.packets[join.packet].wire_length};
-    look_at_checksums(packets);
-    if (used != count) // a frame of which the rest has not come
-        xsk_ring_cons__cancel(&rx_, count - used);
-    if (used != 0)
-        xsk_ring_cons__release(&rx_, used);
-    add(received_, packets.size());
-    add(received_bytes_, bytes);
-    batch = packet_batch{
-        packets, packet_owner_ptr{&lent}, {.sequence = sequence_++, .first_time = time, .last_time = time}};
-    if (!batch.empty())
-        return true;
-    batch.reset();
-    return false;
-}
-
-void xsk_core::take_part(burst& lent, xdp_desc const& part) {
-    auto const index = memory_->chunk_at(part.addr);
-    if (index == no_chunk)
-        return;
-    memory_->word(index).store(lent.lent_word, std::memory_order_relaxed);
-    lent.chunks.push_back(index);
-    auto const* const data = memory_->data(part.addr);
-    lent.joined.insert(lent.joined.end(), data, data + part.len);
-}
-
-void xsk_core::look_at_checksums(std::span<packet_view const> packets) noexcept {
-    std::uint64_t found = 0;
-    for (auto const& packet :
-         packets.first(finish_checksums_ ? packets.size() : std::min<std::size_t>(packets.size(), 1))) {
-        auto const left = netring_asio::detail::find_unfinished_checksum(packet.data, packet.link);
-        if (left.checksum_start == 0)
-            continue;
-        ++found;
-        // The memory is ours, and nobody has seen the packet.
-        if (finish_checksums_)
-            netring_asio::detail::finish_checksum({const_cast<std::byte*>(packet.data.data()), packet.data.size()},
-                                                  left);
-    }
-    if (found != 0)
-        add(unfinished_, found);
-}
-
 std::size_t xsk_core::transmit_capacity() const noexcept {
     constexpr std::size_t most_fragments = 17;
     if (!transmits_)
         return 0;
-    return multi_buffer_ ? most_fragments * memory_->chunk_size() : memory_->chunk_size();
+    return multi_buffer_ ? most_fragments * room() : room();
 }
 
 std::byte* xsk_core::find_place(std::size_t size) noexcept {
-    if (size > memory_->chunk_size()) {
-        if (size > transmit_capacity() || available() < (size + memory_->chunk_size() - 1) / memory_->chunk_size())
+    if (size > room()) {
+        if (size > transmit_capacity() || available() < (size + room() - 1) / room())
             return nullptr;
         bounce_.resize(size);
         return bounce_.data();
@@ -319,18 +190,38 @@ std::byte* xsk_core::find_place(std::size_t size) noexcept {
         if (!take_place())
             return nullptr;
     }
-    return memory_->data(memory_->address(placed_));
+    return memory_->data(sending_address(placed_));
 }
 
-bool xsk_core::append_parts(std::size_t size) noexcept {
-    auto const chunk_size = memory_->chunk_size();
+xsk_core::asked_for xsk_core::ask(std::uint32_t index, std::uint64_t address,
+                                  offload_info const& offload) const noexcept {
+    auto* const frame = memory_->data(address);
+    tx_metadata request;
+    if (timestamps_)
+        request.flags |= tx_metadata::timestamp;
+    if (offload.checksum_start != 0) {
+        request.flags |= tx_metadata::checksum;
+        request.checksum_start = offload.checksum_start;
+        request.checksum_offset = offload.checksum_offset;
+    }
+    if (request.flags == 0 ||
+        frame - memory_->data(memory_->address(index)) < static_cast<std::ptrdiff_t>(sizeof request))
+        return {};
+    detail::ask(frame, request);
+    return {XDP_TX_METADATA, timestamps_ ? chunk_word::timed : 0};
+}
+
+bool xsk_core::append_parts(std::size_t size, offload_info const& offload) noexcept {
+    auto const chunk_size = room();
     for (std::size_t offset = 0; offset < size; offset += chunk_size) {
         auto const index = transmit_pool_->take();
         auto const length = std::min(chunk_size, size - offset);
         auto const last = offset + length == size;
-        std::memcpy(memory_->data(memory_->address(index)), bounce_.data() + offset, length);
-        put(index, memory_->address(index), length, last ? 0 : XDP_PKT_CONTD,
-            chunk_word::own | (last ? chunk_word::ends_frame : 0));
+        auto const address = sending_address(index);
+        std::memcpy(memory_->data(address), bounce_.data() + offset, length);
+        auto const asked = metadata_room_ != 0 && offset == 0 ? ask(index, address, offload) : asked_for{};
+        put(index, address, length, asked.options | (last ? 0 : XDP_PKT_CONTD),
+            asked.how | chunk_word::own | (last ? chunk_word::ends_frame : 0));
     }
     add(committed_, 1);
     return true;
@@ -350,7 +241,9 @@ bool xsk_core::append_in_place(packet_view const& packet, bool gives) noexcept {
     }
     bool const counted = (word & chunk_word::counted) != 0;
     bool const shares = counted || !gives;
-    if (!put(index, offset, packet.data.size(), 0, chunk_word::ends_frame | (shares ? chunk_word::counted : 0)))
+    auto const asked = metadata_room_ != 0 ? ask(index, offset, {}) : asked_for{};
+    if (!put(index, offset, packet.data.size(), asked.options,
+             asked.how | chunk_word::ends_frame | (shares ? chunk_word::counted : 0)))
         return false;
     if (shares) {
         auto& chunk = memory_->at(index);
@@ -389,7 +282,7 @@ std::size_t xsk_core::retract(std::size_t count) noexcept {
     };
     while (frames != count && left != ours) {
         do {
-            take_back(before(1)->addr);
+            take_back(before(1)->addr, false);
             --tx_.cached_prod;
             ++left;
         } while (left != ours && (before(1)->options & XDP_PKT_CONTD) != 0);
@@ -406,7 +299,7 @@ std::size_t xsk_core::retract(std::size_t count) noexcept {
     return frames;
 }
 
-void xsk_core::take_back(std::uint64_t address) noexcept {
+void xsk_core::take_back(std::uint64_t address, bool sent) noexcept {
     auto const index = memory_->chunk_at(address);
     auto const word = index != no_chunk ? memory_->word(index).load(std::memory_order_relaxed) : 0;
     if ((word & (chunk_word::state_mask | chunk_word::sender_mask)) !=
@@ -414,6 +307,10 @@ void xsk_core::take_back(std::uint64_t address) noexcept {
         add(bad_addresses_, 1);
         return;
     }
+    if (sent && (word & chunk_word::timed) != 0)
+        if (auto const time = time_of(memory_->data(address)); time.count() != 0)
+            stamps_.push_back({taken_.load(std::memory_order_relaxed) + frames_back_, from_atomic_time(time),
+                               clock_source::software});
     --in_flight_[(word & chunk_word::odd) != 0 ? 1 : 0];
     frames_back_ += (word & chunk_word::ends_frame) != 0;
     if ((word & chunk_word::counted) != 0) {
@@ -451,7 +348,7 @@ void xsk_core::collect() noexcept {
         return;
     frames_back_ = 0;
     for (std::uint32_t i = 0; i != count; ++i)
-        take_back(*xsk_ring_cons__comp_addr(&completion_, at + i));
+        take_back(*xsk_ring_cons__comp_addr(&completion_, at + i), true);
     give_back_pending();
     xsk_ring_cons__release(&completion_, count);
     add(taken_, frames_back_);
@@ -513,6 +410,15 @@ void xsk_core::begin_drain() noexcept {
 bool xsk_core::drained() noexcept {
     collect();
     return in_flight_[odd_ ? 0 : 1] == 0 && (!drains_both_ || in_flight_[odd_ ? 1 : 0] == 0);
+}
+
+bool xsk_core::take_timestamp(tx_timestamp& stamp) noexcept {
+    collect();
+    if (stamps_.empty())
+        return false;
+    stamp = stamps_.front();
+    stamps_.pop_front();
+    return true;
 }
 
 xdp_statistics xsk_core::statistics() const noexcept {

@@ -1,7 +1,11 @@
 #pragma once
 
+#include "tx_metadata.hpp"
 #include "umem_core.hpp"
 #include <netring_asio/afxdp/xsk.hpp>
+#include <netring_asio/injector_statistics.hpp>
+
+#include <boost/circular_buffer.hpp>
 
 #include <array>
 #include <atomic>
@@ -30,15 +34,18 @@ public:
     void refill(bool await_more);
 
     std::byte* place(std::size_t size) noexcept {
-        if (placed_ != no_chunk && size <= memory_->chunk_size() && xsk_prod_nb_free(&tx_, 1) != 0) [[likely]]
-            return memory_->data(memory_->address(placed_));
+        if (placed_ != no_chunk && size <= room() && xsk_prod_nb_free(&tx_, 1) != 0) [[likely]]
+            return memory_->data(sending_address(placed_));
         return find_place(size);
     }
-    bool append(std::size_t size) noexcept {
-        if (size > memory_->chunk_size()) [[unlikely]]
-            return append_parts(size);
-        if (placed_ == no_chunk ||
-            !put(placed_, memory_->address(placed_), size, 0, chunk_word::own | chunk_word::ends_frame))
+    bool append(std::size_t size, offload_info const& offload = {}) noexcept {
+        if (size > room()) [[unlikely]]
+            return append_parts(size, offload);
+        if (placed_ == no_chunk)
+            return false;
+        auto const asked = metadata_room_ != 0 ? ask(placed_, sending_address(placed_), offload) : asked_for{};
+        if (!put(placed_, sending_address(placed_), size, asked.options,
+                 asked.how | chunk_word::own | chunk_word::ends_frame))
             return false;
         take_place();
         add(committed_, 1);
@@ -56,12 +63,22 @@ public:
     void collect() noexcept;
     void begin_drain() noexcept;
     bool drained() noexcept;
+    /// A frame's time, with `xdp_options::timestamps`.
+    bool take_timestamp(tx_timestamp& stamp) noexcept;
     xdp_statistics statistics() const noexcept;
 
 private:
     using counter = std::atomic<std::uint64_t>;
 
     bool bind(std::string const& interface, xdp_options const& options, error_code& ec);
+    /// Descriptors that are a whole frame each, or any; how many of them, and what came.
+    struct taken {
+        std::uint32_t descriptors = 0;
+        std::size_t packets = 0;
+        std::uint64_t bytes = 0;
+    };
+    taken take_whole(burst& lent, std::uint32_t at, std::uint32_t count, timestamp time) noexcept;
+    taken take_any(burst& lent, std::uint32_t at, std::uint32_t count, timestamp time);
     void look_at_checksums(std::span<packet_view const> packets) noexcept;
     void set_options(xdp_options const& options, error_code& ec);
     void take_part(burst& lent, xdp_desc const& part);
@@ -72,8 +89,18 @@ private:
         return placed_ != no_chunk;
     }
     std::byte* find_place(std::size_t size) noexcept;
-    bool append_parts(std::size_t size) noexcept;
-    void take_back(std::uint64_t address) noexcept;
+    bool append_parts(std::size_t size, offload_info const& offload) noexcept;
+    /// For a frame that was sent, or for one that the kernel has not looked at.
+    void take_back(std::uint64_t address, bool sent) noexcept;
+    std::size_t room() const noexcept { return memory_->chunk_size() - metadata_room_; }
+    std::uint64_t sending_address(std::uint32_t index) const noexcept {
+        return memory_->address(index) + metadata_room_;
+    }
+    struct asked_for {
+        std::uint32_t options = 0, how = 0;
+    };
+    /// Asks of the device what is to be asked for the frame that begins there, in its descriptor and its chunk's word.
+    asked_for ask(std::uint32_t index, std::uint64_t address, offload_info const& offload) const noexcept;
     void give_back_pending() noexcept;
     std::uint32_t consumed() const noexcept { return __atomic_load_n(tx_.consumer, __ATOMIC_ACQUIRE); }
     static void add(counter& to, std::uint64_t count) noexcept { // one thread counts, any reads
@@ -98,7 +125,7 @@ private:
     boost::intrusive_ptr<umem_core> memory_;
     chunk_pool* receive_pool_ = nullptr;
     chunk_pool* transmit_pool_ = nullptr;
-    xsk_socket* handle_ = nullptr;
+    socket_handle handle_;
     int socket_ = -1;
     xsk_ring_cons rx_{}, completion_{};
     xsk_ring_prod tx_{}, fill_{};
@@ -109,6 +136,8 @@ private:
     bool const multi_buffer_;
     bool const finish_checksums_;
     bool const metadata_;
+    bool const timestamps_;
+    std::size_t const metadata_room_; // before what is sent
     bool zero_copy_ = false;
 
     std::uint32_t sender_ = 0; // in a chunk's word
@@ -121,6 +150,7 @@ private:
     bool drains_both_ = false;
     std::uint64_t frames_back_ = 0;
     std::uint64_t sequence_ = 0;
+    boost::circular_buffer<tx_timestamp> stamps_; // the last of them
 
     counter received_{0}, received_bytes_{0}, bad_addresses_{0}, unfinished_{0};
     counter committed_{0}, in_place_{0}, taken_{0}, rejected_{0}, kicks_{0}, would_block_{0};

@@ -1,17 +1,12 @@
+#include "../bridge/support.hpp"
+#include <netring_asio/xdp_bridge.hpp>
 #include <netring_asio/xdp_socket.hpp>
 
-#include <boost/test/unit_test.hpp>
-
 #include <asio/conformance.hpp>
-#include <lab/lab.hpp>
 #include <lab/numbered.hpp>
-#include <utility>
 #include <vector>
 
 namespace {
-
-namespace net = boost::asio;
-namespace nr = netring_asio;
 
 /// One wire for all operations of the program; each stage has a socket of its own.
 struct on_a_wire {
@@ -50,6 +45,23 @@ struct receive_owned : on_a_wire {
     }
 };
 
+struct run_bridge {
+    static constexpr bool endless = true;
+
+    static between const& hosts() {
+        static between const instance;
+        return instance;
+    }
+    nr::xdp_bridge make(net::any_io_executor executor) {
+        auto const end = [](char const* name) { return nr::xdp_options{name}.take_everything().ring_sizes(64, 64); };
+        return hosts().open<nr::xdp_bridge>(std::move(executor), {end("in0"), end("out0")});
+    }
+    template <class Bridge, class... Token>
+    auto start(Bridge& bridge, Token&&... token) {
+        return bridge.async_run(std::forward<Token>(token)...);
+    }
+};
+
 } // namespace
 
 BOOST_AUTO_TEST_SUITE(xdp_socket, *lab::real_root())
@@ -57,5 +69,6 @@ BOOST_AUTO_TEST_SUITE(xdp_socket, *lab::real_root())
 BOOST_AUTO_TEST_CASE(async_wait) { conformance::verify<wait>(); }
 BOOST_AUTO_TEST_CASE(async_receive_batch) { conformance::verify<receive>(); }
 BOOST_AUTO_TEST_CASE(async_receive_owned) { conformance::verify<receive_owned>(); }
+BOOST_AUTO_TEST_CASE(bridge_async_run) { conformance::verify<run_bridge>(); }
 
 BOOST_AUTO_TEST_SUITE_END()

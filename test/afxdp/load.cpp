@@ -1,7 +1,9 @@
+#include "../../src/detail/kernel_constants.hpp"
 #include "../filter/frames.hpp"
 #include "support.hpp"
 #include <netring_asio/afxdp/program.hpp>
 #include <netring_asio/afxdp/xsk.hpp>
+#include <netring_asio/capture.hpp>
 #include <netring_asio/shards.hpp>
 #include <netring_asio/xdp_group.hpp>
 
@@ -12,9 +14,33 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
+#include <cstddef>
 #include <lab/allocations.hpp>
 #include <random>
+#include <span>
+#include <stdexcept>
 #include <thread>
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+namespace {
+
+/// Has every sendto of the calling thread fail with this error.
+void fail_sendto(int failure) {
+    std::array code{sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                    sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sendto, 0, 1),
+                    sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(failure)),
+                    sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    sock_fprog const program{static_cast<unsigned short>(code.size()), code.data()};
+    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+        throw std::runtime_error{"seccomp"};
+}
+
+} // namespace
 
 BOOST_AUTO_TEST_SUITE(load, *lab::real_root())
 
@@ -265,6 +291,152 @@ BOOST_AUTO_TEST_CASE(frames_that_the_driver_refuses_are_counted_one_by_one) {
     }
     BOOST_TEST(wire.left.counters().rx_packets > before);
     check_balance(socket);
+}
+
+BOOST_AUTO_TEST_CASE(a_kick_that_takes_32_frames_is_repeated) {
+    constexpr std::size_t count = 2'000, a_kick = 32;
+    lab::pair const wire;
+    net::io_context context{1};
+    auto socket = open_at(wire.right, context, nr::xdp_options{"right"}.nothing());
+    // As before Linux 6.18, where it cannot be changed.
+    int const budget = a_kick;
+    ::setsockopt(socket.native_handle(), SOL_XDP, XDP_MAX_TX_SKB_BUDGET, &budget, sizeof budget);
+    auto const before = wire.left.counters().rx_packets;
+    std::array<std::byte, 60> frame{};
+    for (std::size_t i = 0; i != count; ++i)
+        socket.try_reserve(frame.size()).commit();
+    BOOST_TEST(socket.flush() == count);
+    BOOST_TEST(socket.wait_drained(5s).taken == count);
+    auto const s = socket.statistics();
+    BOOST_TEST_MESSAGE("figure: " << count << " frames by one flush in " << s.kicks << " system calls of " << a_kick
+                                  << " each, " << wire.left.counters().rx_packets - before
+                                  << " counted at the other end");
+    BOOST_TEST(s.kicks >= count / a_kick);
+    BOOST_TEST(s.rejected == 0U);
+    BOOST_TEST(wire.left.counters().rx_packets - before == count);
+    check_balance(socket);
+}
+
+BOOST_AUTO_TEST_CASE(what_a_kick_fails_with_loses_nothing) {
+    constexpr std::size_t count = 500;
+    for (int const failure : {ENOBUFS, EAGAIN, ENOMEM}) {
+        lab::pair const wire;
+        net::io_context context{1};
+        auto socket = open_at(wire.right, context, nr::xdp_options{"right"}.nothing());
+        auto const before = wire.left.counters().rx_packets;
+        std::array<std::byte, 60> frame{};
+        std::size_t taken = 0;
+        nr::error_code failed;
+        // On this thread every kick fails so, by a filter of system calls that goes with it.
+        std::thread{[&] {
+            fail_sendto(failure);
+            for (std::size_t i = 0; i != count; ++i) {
+                socket.send(net::buffer(frame), failed);
+                if (failed)
+                    return;
+            }
+            taken = socket.flush(failed);
+        }}.join();
+        BOOST_TEST(!failed);
+        BOOST_TEST(taken == 0U);
+        BOOST_TEST(socket.queued() == count);
+        auto const refused = socket.statistics().would_block;
+        BOOST_TEST(refused != 0U);
+        BOOST_TEST(socket.wait_drained(5s).taken == count);
+        BOOST_TEST_MESSAGE("figure: " << refused << " kicks failed with " << failure << "; then "
+                                      << wire.left.counters().rx_packets - before << " of " << count
+                                      << " frames counted at the other end");
+        BOOST_TEST(wire.left.counters().rx_packets - before == count);
+        BOOST_TEST(socket.statistics().rejected == 0U);
+        check_balance(socket);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(frames_are_stamped_and_their_checksums_left_to_the_device) {
+    constexpr std::size_t count = 100;
+    lab::pair const wire;
+    net::io_context context{1};
+    auto const wanted = nr::xdp_options{"right"}.nothing();
+    nr::error_code ec;
+    nr::xdp_socket socket{context};
+    wire.right.enter([&] { socket.open(nr::xdp_options{wanted}.timestamps(true).offload(true), ec); });
+    if (ec == nr::error::unsupported_option) {
+        BOOST_TEST_MESSAGE("figure: this kernel knows no transmit metadata");
+        return;
+    }
+    BOOST_TEST_REQUIRE(!ec);
+    auto cap = wire.left.enter([&] { return nr::capture{context, nr::capture_options{"left"}}; });
+    auto const packet = frames::ethernet(0x800, frames::ip4(17, frames::udp(1, 2)));
+    nr::offload_info const left{.checksum_start = 34, .checksum_offset = 6};
+    auto const start = std::chrono::system_clock::now();
+    for (std::size_t i = 0; i != count; ++i) {
+        auto room = socket.try_reserve(packet.size());
+        std::ranges::copy(std::as_bytes(std::span{packet}), room.data().begin());
+        if (i % 2 == 0)
+            room.commit(packet.size(), left);
+        else
+            room.commit();
+    }
+    auto view = frames::view_of(packet);
+    view.checksum = nr::checksum_state::partial;
+    BOOST_TEST(socket.try_send_packet(view, ec));
+    BOOST_TEST(socket.wait_drained(5s).taken == count + 1);
+    auto const end = std::chrono::system_clock::now();
+    std::size_t stamps = 0;
+    for (nr::tx_timestamp stamp; socket.try_timestamp(stamp); ++stamps) {
+        BOOST_TEST(stamp.frame == stamps);
+        BOOST_TEST((stamp.time >= start && stamp.time <= end));
+        BOOST_TEST((stamp.clock == nr::clock_source::software));
+    }
+    std::size_t arrived = 0, left_open = 0;
+    nr::packet_batch batch;
+    while (arrived != count + 1 && cap.receive(batch, 2s, ec) != 0)
+        for (auto const received : batch) {
+            ++arrived;
+            left_open += received.checksum == nr::checksum_state::partial;
+        }
+    BOOST_TEST_MESSAGE("figure: " << stamps << " of " << count + 1
+                                  << " frames stamped, the kernel at the other end has " << left_open << " of "
+                                  << arrived << " as with a checksum left to the device");
+    BOOST_TEST(stamps == count + 1);
+    BOOST_TEST(arrived == count + 1);
+    BOOST_TEST(left_open == count / 2 + 1);
+    // What cannot be is refused, and the room stays.
+    auto room = socket.try_reserve(packet.size());
+    room.commit(packet.size(), nr::offload_info{.checksum_start = 34, .checksum_offset = 40}, ec);
+    BOOST_TEST((ec == nr::error::invalid_offload));
+    room.commit(packet.size(), nr::offload_info{.type = nr::gso_type::tcp_ipv4}, ec);
+    BOOST_TEST((ec == nr::error::invalid_offload));
+    BOOST_TEST(bool{room});
+    room.reset();
+    BOOST_TEST(socket.explain().find("asked of the device for frames sent: when to finish checksums") !=
+               std::string::npos);
+    check_balance(socket);
+    nr::afxdp::umem const without{nr::afxdp::umem_options{}};
+    BOOST_TEST((error_of(wire.right, nr::xdp_options{wanted}.memory(without).timestamps(true)) ==
+                nr::error::unsupported_option));
+    // Sockets that share such a memory forward in place.
+    {
+        lab::pair const out{wire.right, wire.left, lab::pair_options{}.names("out", "sink")};
+        nr::afxdp::umem const memory{nr::afxdp::umem_options{}.transmit_metadata(true)};
+        auto from = open_at(wire.right, context, everything().memory(memory).ring_sizes(64, 64));
+        auto to = open_at(out.left, context,
+                          nr::xdp_options{"out"}.nothing().memory(memory).ring_sizes(64, 64).timestamps(true));
+        lab::send_numbered(wire.left, wire.right, {.count = 20});
+        std::size_t sent = 0;
+        while (sent != 20 && from.receive(batch, 2s, ec) != 0)
+            sent += to.forward(batch);
+        BOOST_TEST(to.wait_drained(5s).taken == 20U);
+        BOOST_TEST(to.statistics().in_place == 20U);
+        nr::tx_timestamp stamp;
+        for (stamps = 0; to.try_timestamp(stamp);)
+            ++stamps;
+        BOOST_TEST(stamps == 20U);
+        BOOST_TEST(out.right.counters().rx_packets == 20U);
+        // The first may go, and its queue with it.
+        from.close();
+        auto again = open_at(wire.right, context, everything().memory(memory).ring_sizes(64, 64));
+    }
 }
 
 BOOST_AUTO_TEST_CASE(nothing_is_allocated_in_the_steady_state) {

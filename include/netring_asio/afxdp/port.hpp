@@ -46,6 +46,13 @@ public:
     /// `error::not_open` without room, `frame_too_short`, `frame_too_long`.
     void commit(std::size_t length);
     void commit(std::size_t length, error_code& ec) noexcept;
+    /// The same, and leaves the checksum to the device: `checksum_start` and `checksum_offset` say where, and the field
+    /// holds the sum of the pseudo-header. Needs `xdp_options::offload`.
+    ///
+    /// @par Errors
+    /// `error::invalid_offload`: it was opened without, the field lies outside the frame, or a segment size.
+    void commit(std::size_t length, offload_info const& offload, error_code& ec) noexcept;
+    void commit(std::size_t length, offload_info const& offload);
     /// Commits all bytes reserved.
     void commit() { commit(data_.size()); }
 
@@ -107,6 +114,7 @@ public:
     std::size_t available() const noexcept;
     std::size_t pending() const noexcept;
     std::size_t queued() const noexcept;
+    bool try_timestamp(tx_timestamp& stamp) noexcept;
     /// Puts packets of the batch into the ring, as many as it has room for, and takes them out of the batch: those of
     /// the same memory in place, others by copying. `flush` has the kernel take them.
     std::size_t forward(packet_batch& batch, error_code& ec) noexcept;

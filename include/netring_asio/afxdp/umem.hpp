@@ -39,7 +39,8 @@ public:
         headroom_ = value;
         return *this;
     }
-    /// Asks for huge pages, and takes others where there are none; `umem::huge_pages` tells.
+    /// Asks for reserved huge pages, and takes transparent ones, as without, where there are none; `umem::huge_pages`
+    /// tells.
     umem_options& huge_pages(bool value) noexcept {
         huge_pages_ = value;
         return *this;
@@ -47,6 +48,13 @@ public:
     /// Takes the memory from this NUMA node; `error::unsupported_option` where it cannot.
     umem_options& numa_node(unsigned value) noexcept {
         numa_node_ = value;
+        return *this;
+    }
+    /// Leaves room before each frame that is sent for what is asked of the device (Linux 6.11): those who share the
+    /// memory may then have `xdp_options::timestamps` and `offload`, which make such a memory where they have their
+    /// own.
+    umem_options& transmit_metadata(bool value) noexcept {
+        transmit_metadata_ = value;
         return *this;
     }
     /// Lets chunks be of any size and lie across pages (XDP_UMEM_UNALIGNED_CHUNK_FLAG).
@@ -60,6 +68,7 @@ public:
     std::size_t headroom() const noexcept { return headroom_; }
     bool huge_pages() const noexcept { return huge_pages_; }
     std::optional<unsigned> numa_node() const noexcept { return numa_node_; }
+    bool transmit_metadata() const noexcept { return transmit_metadata_; }
     bool unaligned() const noexcept { return unaligned_; }
 
     friend bool operator==(umem_options const&, umem_options const&) = default;
@@ -70,6 +79,7 @@ private:
     std::size_t frame_count_ = 16384;
     std::size_t headroom_ = 0;
     bool huge_pages_ = false;
+    bool transmit_metadata_ = false;
     bool unaligned_ = false;
 };
 
