@@ -17,6 +17,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <lab/allocations.hpp>
+#include <lab/eventually.hpp>
 #include <random>
 #include <span>
 #include <stdexcept>
@@ -195,6 +196,7 @@ BOOST_AUTO_TEST_CASE(shards_over_the_queues_of_an_interface) {
         });
         for (unsigned i = 0; i != count; ++i)
             wire.left.send(frames::ethernet(0x800, frames::ip4(17, frames::udp(1000 + i, 53))));
+        BOOST_TEST(lab::eventually([&] { return received[0] + received[1] == count; }));
         group.stop();
         group.wait();
         BOOST_TEST(group.statistics().received == count);

@@ -428,11 +428,14 @@ BOOST_AUTO_TEST_CASE(memory_is_taken_by_the_policy_that_was_asked_for) {
     };
     auto const one = nr::shards_options{}.count(1).processors({0});
     auto const inherited = policy_of(one);
-    bool const has_nodes = inherited >= 0;
-    BOOST_TEST(inherited == (has_nodes ? MPOL_DEFAULT : -ENOSYS));
+    if (inherited < 0) {
+        BOOST_TEST_MESSAGE("the kernel has no policies, or a container keeps them from us");
+        return;
+    }
+    BOOST_TEST(inherited == MPOL_DEFAULT);
     auto const local = policy_of(nr::shards_options{one}.numa(nr::numa_policy::local));
-    BOOST_TEST((has_nodes ? local == MPOL_LOCAL || local == MPOL_PREFERRED : local == -ENOSYS)); // before 5.14
-    BOOST_TEST(policy_of(nr::shards_options{one}.numa(nr::numa_policy::strict)) == (has_nodes ? MPOL_BIND : -ENOSYS));
+    BOOST_TEST((local == MPOL_LOCAL || local == MPOL_PREFERRED)); // before 5.14
+    BOOST_TEST(policy_of(nr::shards_options{one}.numa(nr::numa_policy::strict)) == MPOL_BIND);
     BOOST_CHECK_EXCEPTION(policy_of(nr::shards_options{}.count(1).numa(nr::numa_policy::strict)), nr::system_error,
                           [](auto const& e) { return e.code() == nr::error::conflicting_options; });
 }

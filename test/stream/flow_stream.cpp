@@ -508,9 +508,15 @@ BOOST_FIXTURE_TEST_CASE(merged_sources_give_their_packets_in_the_order_of_time, 
 BOOST_FIXTURE_TEST_CASE(a_silent_source_holds_a_packet_up_no_longer_than_the_bound, fixture) {
     auto other = std::make_shared<test::packet_store>();
     store->ends = other->ends = false;
-    test::memory_source<> quiet{context.get_executor(), other};
-    put(1, 2, 5ms);
-    auto merged = nr::merge(20ms, test::memory_source<>{context.get_executor(), store}, std::move(quiet));
+    auto merge = [&](std::chrono::nanoseconds bound) {
+        return nr::merge(bound, test::memory_source<>{context.get_executor(), store},
+                         test::memory_source<>{context.get_executor(), other});
+    };
+    auto put_other = [&](std::chrono::nanoseconds at) {
+        other->batches.push_back({frames[0].view()});
+        other->batches.back().front().time = epoch + at;
+    };
+    auto merged = merge(1h);
     nr::packet_batch batch;
     auto receive = [&](std::chrono::milliseconds cancel_after = 20s) {
         nr::error_code result = nr::error::timed_out;
@@ -528,15 +534,20 @@ BOOST_FIXTURE_TEST_CASE(a_silent_source_holds_a_packet_up_no_longer_than_the_bou
         context.run();
         return result;
     };
-    auto const begin = std::chrono::steady_clock::now();
+    put(1, 2, 5ms);
     BOOST_TEST((receive(0ms) == net::error::operation_aborted)); // and the packets wait for the next
+    put_other(6ms);
+    BOOST_TEST(!receive());
+    BOOST_TEST(batch.size() == 2U);
+    merged = merge(20ms);
+    other->batches.clear();
+
+    put(1, 2, 5ms);
+    auto const begin = std::chrono::steady_clock::now();
     BOOST_TEST(!receive());
     BOOST_TEST(batch.size() == 2U);
     BOOST_TEST((std::chrono::steady_clock::now() - begin >= 20ms));
-
-    auto const late = frames[0].view();
-    other->batches.push_back({late});
-    other->batches.back().front().time = epoch;
+    put_other(0ms);
     BOOST_TEST(!receive());
     BOOST_TEST(batch.size() == 1U);
     BOOST_TEST(merged.late() == 1U);
