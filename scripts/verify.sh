@@ -275,7 +275,7 @@ async() {
     claim "memory of the shard's node on request" "the kernel's word on each thread's policy" \
         shards.running --run_test='*/memory*'
     claim "several sources as one, in the order of time; a silent one holds nothing up beyond the bound" \
-        "the times of the packets" stream.flow_stream --run_test='merged*,a_silent*'
+        "the times of the packets" stream.flow_stream --run_test='*/merged*,a_silent*'
     claim "who spins leaves time to others, hears of cancellation and the link; spinning in vain becomes rare" \
         "sequence numbers; a timer beside it" capture.receiving --run_test='*/who_spins*,spinning*'
     claim "cancel and close posted to the strand while batches are released and statistics read on other threads" \
