@@ -11,6 +11,7 @@ xdp_statistics& xdp_statistics::operator+=(xdp_statistics const& other) noexcept
     dropped_invalid += other.dropped_invalid;
     passed += other.passed;
     passed_no_queue += other.passed_no_queue;
+    passed_bypassed += other.passed_bypassed;
     copied += other.copied;
     discarded += other.discarded;
     bad_addresses += other.bad_addresses;

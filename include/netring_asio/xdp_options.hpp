@@ -230,6 +230,12 @@ public:
         offload_ = value;
         return *this;
     }
+    /// Makes room for so many connections whose frames pass to the stack whatever is redirected; see
+    /// `xdp_socket::bypass`. For `filter`, `rules` and `take_everything`. Default 0.
+    xdp_options& bypass(std::size_t connections) noexcept {
+        bypass_ = connections;
+        return *this;
+    }
     /// Receives frames for other hosts too, while the socket is open.
     xdp_options& promiscuous(bool value) noexcept {
         promiscuous_ = value;
@@ -280,6 +286,7 @@ public:
     bool metadata() const noexcept { return metadata_; }
     bool timestamps() const noexcept { return timestamps_; }
     bool offload() const noexcept { return offload_; }
+    std::size_t bypass() const noexcept { return bypass_; }
     bool promiscuous() const noexcept { return promiscuous_; }
     link_down_policy on_link_down() const noexcept { return on_link_down_; }
     std::string const& network_namespace() const noexcept { return network_namespace_; }
@@ -301,6 +308,7 @@ private:
     std::chrono::microseconds latency_budget_{0};
     std::chrono::nanoseconds spin_{0};
     std::size_t batch_size_ = 1024;
+    std::size_t bypass_ = 0;
     int interface_index_ = 0;
     int map_ = -1;
     std::uint32_t first_queue_ = 0;

@@ -200,6 +200,10 @@ public:
             port_.set_filters(filters, ec);
     }
 
+    /// The connections whose frames pass to the stack whatever is redirected, to be added to and removed from; nothing
+    /// unless `xdp_options::bypass` made room for some. It is gone with `close`.
+    afxdp::bypass* bypass() noexcept { return port_.bypass(); }
+
     /// Has nothing more come, until `resume`: frames pass to the stack meanwhile. What came before can be received.
     void pause(error_code& ec) { rx_->ring.pause(ec); }
     void resume(error_code& ec) { rx_->ring.resume(ec); }

@@ -21,6 +21,7 @@ struct NETRING_ASIO_API xdp_statistics {
     std::uint64_t dropped_invalid = 0; ///< the kernel refused an address in the fill ring
     std::uint64_t passed = 0;          ///< packets that the program passed to the stack, for this interface
     std::uint64_t passed_no_queue = 0; ///< those of them that it would have redirected, but to a queue that is not open
+    std::uint64_t passed_bypassed = 0; ///< those of them whose connection is in `xdp_socket::bypass`
     std::uint64_t copied = 0;          ///< frames that `hold` copied, because the pin budget was used up or the packet
                                        ///< longer than a chunk
     std::uint64_t discarded = 0;       ///< packets lost in a batch that a channel destroyed when a pipe was cancelled

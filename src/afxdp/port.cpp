@@ -317,6 +317,8 @@ void port::set_filters(std::vector<filter> const& filters, error_code& ec) {
         ec = error::not_open;
 }
 
+afxdp::bypass* port::bypass() noexcept { return is_open() ? core_->bypass() : nullptr; }
+
 xdp_statistics port::statistics() const noexcept { return core_ ? core_->statistics() : xdp_statistics{}; }
 xdp_statistics port::statistics(std::size_t n) const noexcept {
     return is_open() && n < core_->queues_.size() ? core_->queues_[n].statistics() : xdp_statistics{};

@@ -259,6 +259,7 @@ void port_core::close() noexcept {
     auto const passed = program_.passed();
     final_.passed = passed.all;
     final_.passed_no_queue = passed.no_queue;
+    final_.passed_bypassed = passed.bypassed;
     program_.close();
     queues_.clear();
     longest_ = 0;
@@ -539,6 +540,7 @@ xdp_statistics port_core::statistics() const noexcept {
         auto const passed = program_.passed();
         result.passed += passed.all;
         result.passed_no_queue += passed.no_queue;
+        result.passed_bypassed += passed.bypassed;
         result.held_frames = memory.ledger().held;
     }
     result.discarded = discarded.load(std::memory_order_relaxed);

@@ -85,6 +85,7 @@ public:
     tx_result take_sent() noexcept;
 
     void set_filters(std::vector<filter> const& filters, error_code& ec);
+    afxdp::bypass* bypass() noexcept { return program_.bypassed(); }
 
     xsk_core& sender() noexcept { return *queues_.front().core_; }
     xdp_statistics statistics() const noexcept;

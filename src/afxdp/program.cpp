@@ -65,6 +65,7 @@ struct program::state {
     int interface_index = 0;
     unique_descriptor map;
     unique_descriptor counters;
+    afxdp::bypass bypassed;
     unique_descriptor code;
     unique_descriptor link;
     std::unique_ptr<bpf_object, object_deleter> object;
@@ -87,15 +88,17 @@ struct program::state {
         }
     }
 
-    bool make_maps(error_code& ec) {
+    bool make_maps(std::size_t connections, error_code& ec) {
         int const sockets =
             bpf_map_create(BPF_MAP_TYPE_XSKMAP, "xsks_map", sizeof(int), sizeof(int), most_queues, nullptr);
         int const passed =
-            bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "passed", sizeof(int), sizeof(std::uint64_t), 2, nullptr);
+            bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "passed", sizeof(int), sizeof(std::uint64_t), 3, nullptr);
         map.reset(sockets);
         counters.reset(passed);
         if (int const result = std::min(sockets, passed); result < 0)
             ec = result == -EPERM ? error_code{error::missing_privilege} : from_errno(-result);
+        else if (connections != 0)
+            bypassed.open(connections, ec);
         return !ec;
     }
 
@@ -109,7 +112,8 @@ struct program::state {
                                      .time_function = functions.time,
                                      .hash_function = functions.hash,
                                      .map = map.get(),
-                                     .counters = counters.get()};
+                                     .counters = counters.get(),
+                                     .bypass = bypassed.native_handle()};
         auto const instructions = detail::make_xdp_program(parts, ec);
         if (ec)
             return {};
@@ -220,6 +224,11 @@ void program::open(std::string const& interface, int interface_index, xdp_option
         ec = error::conflicting_options;
         return;
     }
+    if (options.bypass() != 0 && !ours) {
+        context = "bypass: the program is not made here";
+        ec = error::conflicting_options;
+        return;
+    }
     switch (options.chosen()) {
     case choice::unsaid:
         context = "say what to redirect: filter, rules, take_everything or nothing";
@@ -299,7 +308,7 @@ void program::open(std::string const& interface, int interface_index, xdp_option
             context = "filter: " + message;
             return;
         }
-        if (!s.make_maps(ec))
+        if (!s.make_maps(options.bypass(), ec))
             return;
         auto const wanted = options.attach_mode();
         if (wanted != xdp_attach_mode::generic && s.try_mode(xdp_attach_mode::native, ec))
@@ -360,6 +369,7 @@ void program::set_filters(std::vector<filter> const& filters, error_code& ec) {
 
 std::uint32_t program::id() const noexcept { return state_ ? state_->id : 0; }
 xdp_attach_mode program::mode() const noexcept { return state_ ? state_->mode : xdp_attach_mode::automatic; }
+bypass* program::bypassed() noexcept { return state_ && state_->bypassed.is_open() ? &state_->bypassed : nullptr; }
 bool program::sees_tags() const noexcept { return state_ && state_->sees_tags; }
 
 bool program::is_attached() const noexcept {
@@ -376,10 +386,10 @@ program::passed_frames program::passed() const noexcept {
     if (!state_ || !state_->counters || processors <= 0)
         return result;
     std::vector<std::uint64_t> values(static_cast<std::size_t>(processors));
-    for (std::uint32_t key = 0; key != 2; ++key)
+    for (std::uint32_t key = 0; key != 3; ++key)
         if (bpf_map_lookup_elem(state_->counters.get(), &key, values.data()) == 0)
             for (auto const value : values)
-                (key == 0 ? result.all : result.no_queue) += value;
+                (key == 0 ? result.all : key == 1 ? result.no_queue : result.bypassed) += value;
     return result;
 }
 

@@ -1,6 +1,7 @@
 #include "xdp_code.hpp"
 
 #include "../detail/bpf.hpp"
+#include "bypass_code.hpp"
 #include "rx_metadata.hpp"
 #include <netring_asio/detail/kernel_filter.hpp>
 
@@ -361,6 +362,18 @@ std::vector<bpf_insn> make_xdp_program(xdp_code const& code, error_code& ec) {
     auto const accept = out.make_label();
     out.move(context, 1);
     out.load(BPF_W, data, context, md_data);
+    if (code.bypass >= 0) {
+        auto const passed = out.make_label();
+        auto const others = out.make_label();
+        skip_bypassed(out, code.bypass, {context, data, a, x}, passed);
+        out.jump(others);
+        out.place(passed);
+        count(out, code.counters, 0);
+        count(out, code.counters, 2);
+        out.set(0, XDP_PASS);
+        out.exit();
+        out.place(others);
+    }
     if (code.tag_function && !code.filters.empty()) {
         auto const none = out.make_label();
         out.set(1, 0);

@@ -22,7 +22,8 @@ struct xdp_code {
     bool metadata = false;
     std::optional<std::int32_t> time_function{}, hash_function{};
     int map = -1;      ///< the XSKMAP; without one the program returns XDP_TX for what it would redirect
-    int counters = -1; ///< a per-CPU array: frames passed, and those of them for a queue that is not open
+    int counters = -1; ///< a per-CPU array: frames passed; those of them for a queue that is not open; those bypassed
+    int bypass = -1;   ///< the map of connections whose frames it passes
 };
 
 /// Whether the verdict depends on tags: it cannot be had where they are out of sight.

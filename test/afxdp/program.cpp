@@ -1,13 +1,16 @@
 #define PCAP_DONT_INCLUDE_PCAP_BPF_H // it does not go with <linux/bpf.h>
 #include "../../src/afxdp/xdp_code.hpp"
+#include "../decode/craft.hpp"
 #include "../filter/expressions.hpp"
 #include "../filter/frames.hpp"
 #include "../pcap/files.hpp"
+#include <netring_asio/afxdp/bypass.hpp>
 #include <netring_asio/filter.hpp>
 
 #include <boost/test/unit_test.hpp>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <lab/lab.hpp>
 #include <memory>
@@ -24,6 +27,7 @@
 
 namespace nr = netring_asio;
 using nr::afxdp::detail::make_xdp_program;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -83,6 +87,14 @@ public:
         options.prog_flags = multi_buffer ? 1U << 5 : 0; // BPF_F_XDP_HAS_FRAGS
         program_ = bpf_prog_load(BPF_PROG_TYPE_XDP, "trial", "GPL", code.data(), code.size(), &options);
         BOOST_REQUIRE_MESSAGE(program_ >= 0, expression << ": errno " << errno << ", " << code.size());
+    }
+    explicit trial(nr::afxdp::detail::xdp_code const& parts) {
+        auto const code = make_xdp_program(parts, error);
+        BOOST_REQUIRE(!error);
+        bpf_prog_load_opts options{};
+        options.sz = sizeof options;
+        program_ = bpf_prog_load(BPF_PROG_TYPE_XDP, "trial", "GPL", code.data(), code.size(), &options);
+        BOOST_REQUIRE_MESSAGE(program_ >= 0, "errno " << errno);
     }
     trial(trial&& other) noexcept
         : error{other.error}
@@ -175,6 +187,88 @@ BOOST_AUTO_TEST_CASE(expressions_give_libpcaps_verdicts_on_hand_made_and_random_
         BOOST_TEST(all.accepted > 5000U);
         BOOST_TEST(all.rejected > 5000U);
     }
+}
+
+BOOST_AUTO_TEST_CASE(a_bypass_passes_both_directions_of_its_connections_and_nothing_else) {
+    using test::craft;
+    constexpr unsigned tcp = 6, udp = 17, ack = 16;
+    nr::error_code error;
+    nr::afxdp::bypass passed;
+    passed.open(2, error);
+    BOOST_TEST_REQUIRE(!error, error.message());
+    trial const program{nr::afxdp::detail::xdp_code{.bypass = passed.native_handle()}};
+    auto const redirected = [&](craft frame) { return program.accepts(frame.bytes()); };
+    auto const v4 = [](craft inside, unsigned protocol, bool turned = false) {
+        return inside.ipv4(turned ? "10.0.0.2" : "10.0.0.1", turned ? "10.0.0.1" : "10.0.0.2", protocol)
+            .ethernet(0x0800);
+    };
+    auto const v6 = [](craft inside, unsigned next) {
+        return inside.ipv6("fd00::1", "fd00::2", next).ethernet(0x86dd);
+    };
+    nr::afxdp::bypass_key const web{.source = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 1},
+                                    .destination = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 2},
+                                    .source_port = 40000,
+                                    .destination_port = 443,
+                                    .protocol = tcp};
+    nr::afxdp::bypass_key const names{.source = {0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2},
+                                      .destination = {0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1},
+                                      .source_port = 53,
+                                      .destination_port = 5000,
+                                      .protocol = udp};
+    auto const segment = [](unsigned flags) { return craft{"x"}.tcp(40000, 443, flags); };
+    BOOST_TEST(redirected(v4(segment(ack), tcp)));
+    BOOST_TEST(passed.add(web, 1h));
+    BOOST_TEST(passed.add(names, 1h));
+    BOOST_TEST(passed.size() == 2U);
+    BOOST_TEST(!redirected(v4(segment(ack), tcp)));
+    BOOST_TEST(!redirected(v4(craft{}.tcp(443, 40000, ack), tcp, true)));
+    BOOST_TEST(!redirected(v6(craft{"x"}.udp(5000, 53), udp)));
+    BOOST_TEST(passed.find(names)->ago < 1h);
+    BOOST_TEST(!passed.find(names)->stopped);
+    // What begins and ends them, and what is none of theirs, or cannot be told.
+    for (unsigned const flags : {1U, 2U, 4U, 18U, 17U})
+        for (bool const turned : {false, true}) {
+            auto const frame = turned ? craft{"x"}.tcp(443, 40000, flags) : segment(flags);
+            BOOST_TEST(redirected(v4(frame, tcp, turned)), "flags " << flags);
+            BOOST_TEST(passed.find(web)->stopped);
+            BOOST_TEST(redirected(v4(segment(ack), tcp)));
+            BOOST_TEST(redirected(v4(craft{}.tcp(443, 40000, ack), tcp, true)));
+            BOOST_TEST(passed.add(web, 1h));
+            BOOST_TEST(!redirected(v4(segment(ack), tcp)));
+        }
+    BOOST_TEST(redirected(v4(craft{"x"}.tcp(40001, 443, ack), tcp)));
+    BOOST_TEST(redirected(v4(craft{"x"}.tcp(40000, 443, ack), tcp, true)));
+    BOOST_TEST(redirected(v4(craft{"x"}.udp(40000, 443), udp)));
+    BOOST_TEST(redirected(v6(craft{"x"}.tcp(5000, 53, ack), tcp)));
+    for (unsigned const fragment : {0x2000U, 1U, 0x2001U})
+        BOOST_TEST(
+            redirected(craft{"x"}.tcp(40000, 443, ack).ipv4("10.0.0.1", "10.0.0.2", tcp, fragment).ethernet(0x0800)));
+    BOOST_TEST(redirected(segment(ack).ipv4("10.0.0.1", "10.0.0.2", tcp).vlan(5, 0x0800).ethernet(0x8100)));
+    BOOST_TEST(redirected(v4(craft{"quoted"}.put({3, 1, 0, 0}), 1))); // an ICMP error
+    for (std::size_t length = 14; length != 54; ++length) {
+        auto const whole = v4(craft{}.tcp(40000, 443, ack), tcp);
+        auto frame = whole;
+        auto const bytes = std::span{frame.bytes()}.first(length);
+        BOOST_TEST((program.accepts(bytes) == (length < 48)), "cut to " << length);
+    }
+    // Its time over, stopped, removed.
+    BOOST_TEST(passed.add(web, 0ns));
+    BOOST_TEST(redirected(v4(segment(ack), tcp)));
+    BOOST_TEST(passed.add(web, 1h));
+    passed.stop();
+    BOOST_TEST(passed.find(web)->stopped);
+    BOOST_TEST(redirected(v4(segment(ack), tcp)));
+    BOOST_TEST(passed.add(web, 1h));
+    BOOST_TEST(!redirected(v4(segment(ack), tcp)));
+    auto third = web;
+    third.source_port = 40001;
+    BOOST_TEST(!passed.add(third, 1h)); // no room,
+    passed.forget_after(0ns);
+    BOOST_TEST(passed.add(third, 1h)); // unless another is silent
+    passed.clear();
+    BOOST_TEST(passed.size() == 0U);
+    BOOST_TEST(!passed.find(web));
+    BOOST_TEST(redirected(v4(segment(ack), tcp)));
 }
 
 BOOST_AUTO_TEST_CASE(expressions_give_libpcaps_verdicts_on_real_packets, *files::has_traces()) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/afxdp/bypass.hpp>
 #include <netring_asio/afxdp/program.hpp>
 #include <netring_asio/afxdp/umem.hpp>
 #include <netring_asio/afxdp/xsk.hpp>
@@ -161,6 +162,8 @@ public:
     int native_handle(std::size_t n = 0) const noexcept;
     umem memory() const noexcept;
     void set_filters(std::vector<filter> const& filters, error_code& ec);
+    /// The program's; nothing unless there is one and it was asked for.
+    afxdp::bypass* bypass() noexcept;
     /// Totals over the queues, also after it was closed.
     xdp_statistics statistics() const noexcept;
     /// Of the n-th queue that is open.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/afxdp/bypass.hpp>
 #include <netring_asio/detail/api.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/filter.hpp>
@@ -58,10 +59,12 @@ public:
     xdp_attach_mode mode() const noexcept;
     /// Whether it sees tags that the device took out.
     bool sees_tags() const noexcept;
-    /// Frames that it passed to the stack, and those of them that it would have redirected, but to a queue that is not
-    /// open; zero for a program from elsewhere.
+    /// The connections that it passes over; nothing unless `xdp_options::bypass` asked for room for some.
+    bypass* bypassed() noexcept;
+    /// Frames that it passed to the stack, those of them that it would have redirected, but to a queue that is not
+    /// open, and those of connections that are passed over; zero for a program from elsewhere.
     struct passed_frames {
-        std::uint64_t all = 0, no_queue = 0;
+        std::uint64_t all = 0, no_queue = 0, bypassed = 0;
     };
     passed_frames passed() const noexcept;
 
