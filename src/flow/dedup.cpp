@@ -201,7 +201,7 @@ void dedup::fetch_oldest() const noexcept {
 
 void dedup::forget_oldest() noexcept {
     fetch_oldest();
-    auto const& gone = transmissions_[first_++ % transmissions_.size()];
+    auto const& gone = transmissions_[first_++ % transmissions_.size()]; // NOLINT(*DivideZero): there is an oldest
     bytes_begin_ = first_ == last_ ? bytes_end_ : gone.bytes_end;
     auto& g = groups_[gone.group];
     if (++g.oldest != g.next)

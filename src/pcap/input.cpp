@@ -63,7 +63,7 @@ input::~input() = default;
 void input::open_regular(error_code& ec) {
     ::posix_fadvise(descriptor_.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
     stream_.reset(::fdopen(descriptor_.get(), "rb"));
-    if (stream_ == nullptr) {
+    if (stream_ == nullptr) { // NOLINT(*Stream): the member closes it
         ec = last_error();
         return;
     }

@@ -178,7 +178,7 @@ BOOST_AUTO_TEST_CASE(frames_arrive_at_the_rate_in_every_window, *lab::available(
         // Who gets no processor cannot keep a rate, but must not exceed it either.
         bool held_up = true;
         deviation worst{0, 1};
-        for (int attempt = 0; attempt != 5 && held_up && worst.under > 0; ++attempt) {
+        for (int attempt = 0; attempt != 5 && worst.under > 0; ++attempt) {
             auto const before = time_without_processor();
             worst = worst_windows(arrivals(rate, 2s), rate);
             held_up = time_without_processor() - before > 10ms;
