@@ -14,7 +14,7 @@ namespace netring_asio::afxdp {
 
 /// A connection of TCP or UDP by its ends. Either may be called the source.
 struct bypass_key {
-    std::array<std::uint8_t, 16> source{}; ///< in network order; an IPv4 address mapped, as ::ffff:192.0.2.1
+    std::array<std::uint8_t, 16> source{}; ///< in network order; an IPv4 address mapped (RFC 4291, section 2.5.5.2)
     std::array<std::uint8_t, 16> destination{};
     std::uint16_t source_port = 0;
     std::uint16_t destination_port = 0;
