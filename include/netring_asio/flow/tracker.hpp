@@ -166,6 +166,7 @@ private:
     void update_fragment(decode::headers const& packet, timestamp now, event_list& events);
     timestamp tick(decode::headers const& packet, clock_source clock, event_list& events);
     void show_cut(decode::headers const& packet, timestamp now, event_list& events);
+    void show(std::uint32_t at, std::size_t side, decode::headers const& packet, timestamp now);
     void expire_fragments(timestamp now, event_list& events);
 
     std::uint32_t hash(key_type const& key) const noexcept {

@@ -182,9 +182,8 @@ bool tracker<Extractor>::carry_on(std::uint32_t at, found_key const& found, deco
     r.last_time = h.time;
     r.see(now);
     r.add(side, {1, h.wire_length, h.ip_length, h.payload_length}, records_.rest(at));
+    show(at, side, h, now);
     auto const way = side == 0 ? r.orientation : opposite(r.orientation);
-    if (observer_ != nullptr)
-        observer_->packet({records_.rest(at).id, r.key, way, side == 0, false, r.mark}, h, clock_.shown(now));
     if constexpr (requires { extract_.update(states_[at], h, way); })
         extract_.update(states_[at], h, way);
     return true;
@@ -276,11 +275,17 @@ template <extractor Extractor>
 void tracker<Extractor>::show_cut(decode::headers const& packet, timestamp now, event_list& events) {
     if (auto const found = extract_(packet)) {
         auto const at = flow_of(*found, hash(found->key), none, packet, now, events);
-        auto& r = records_[at];
-        auto const from_initiator = found->orientation == r.orientation;
-        observer_->packet({records_.rest(at).id, r.key, found->orientation, from_initiator, r.ended != 0, r.mark},
-                          packet, clock_.shown(now));
+        show(at, found->orientation == records_[at].orientation ? 0 : 1, packet, now);
     }
+}
+
+template <extractor Extractor>
+void tracker<Extractor>::show(std::uint32_t at, std::size_t side, decode::headers const& h, timestamp now) {
+    if (observer_ == nullptr)
+        return;
+    auto& r = records_[at];
+    auto const way = side == 0 ? r.orientation : opposite(r.orientation);
+    observer_->packet({records_.rest(at).id, r.key, way, side == 0, r.ended != 0, r.mark}, h, clock_.shown(now));
 }
 
 template <extractor Extractor>
@@ -394,8 +399,7 @@ void tracker<Extractor>::progress(std::uint32_t at, std::size_t side, decode::he
                                   event_list& events) {
     auto& r = records_[at];
     auto const way = side == 0 ? r.orientation : opposite(r.orientation);
-    if (observer_ != nullptr)
-        observer_->packet({records_.rest(at).id, r.key, way, side == 0, r.ended != 0, r.mark}, h, clock_.shown(now));
+    show(at, side, h, now);
     if (!r.ended)
         r.see(now);
     if constexpr (requires { extract_.update(states_[at], h, way); })
