@@ -3,10 +3,11 @@
 #include <netring_asio/afxdp/bypass.hpp>
 
 #include <boost/container_hash/hash.hpp>
-#include <boost/unordered/unordered_flat_set.hpp>
+#include <boost/unordered/unordered_flat_map.hpp>
 
 #include <algorithm>
 #include <deque>
+#include <utility>
 
 #include <bpf/bpf.h>
 
@@ -73,8 +74,8 @@ public:
         if (!keys_.contains(key)) {
             if (keys_.size() >= most_)
                 return false;
-            keys_.insert(key);
-            order_.push_back(key);
+            keys_.emplace(key, ++added_);
+            order_.emplace_back(key, added_);
         }
         auto const at = monotonic_now();
         bypass_times const times{at + static_cast<std::uint64_t>(std::max<std::int64_t>(lifetime.count(), 0)), at};
@@ -93,14 +94,14 @@ public:
     }
 
     void clear() noexcept {
-        for (auto const& key : keys_)
+        for (auto const& [key, number] : keys_)
             take_out(key);
         keys_.clear();
         order_.clear();
     }
 
     void stop() noexcept {
-        for (auto const& key : keys_)
+        for (auto const& [key, number] : keys_)
             for (auto const& way : {direction(key), direction(turned(key))})
                 if (bypass_times times{}; bpf_map_lookup_elem(map_.get(), &way, &times) == 0 && times.until != 0) {
                     times.until = 0;
@@ -130,22 +131,23 @@ private:
     void make_room() {
         auto const tries = std::min<std::size_t>(order_.size(), keys_.size() < most_ ? 2 : 16);
         for (std::size_t i = 0; i != tries; ++i) {
-            auto const key = order_.front();
+            auto const oldest = order_.front();
             order_.pop_front();
-            if (!keys_.contains(key))
+            if (auto const found = keys_.find(oldest.first); found == keys_.end() || found->second != oldest.second)
                 continue;
-            if (find(key)->ago < forget_after_)
-                order_.push_back(key);
+            if (find(oldest.first)->ago < forget_after_)
+                order_.push_back(oldest);
             else
-                remove(key);
+                remove(oldest.first);
         }
     }
 
     netring_asio::detail::unique_descriptor map_;
     std::size_t most_;
     std::chrono::nanoseconds forget_after_ = std::chrono::minutes{5};
-    boost::unordered_flat_set<bypass_key, key_hash> keys_;
-    std::deque<bypass_key> order_; // also of some that were taken out
+    boost::unordered_flat_map<bypass_key, std::uint64_t, key_hash> keys_; // which was added so many-th
+    std::deque<std::pair<bypass_key, std::uint64_t>> order_;              // also some that were taken out since
+    std::uint64_t added_ = 0;
 };
 
 bypass::bypass() noexcept = default;
@@ -155,7 +157,10 @@ bypass::~bypass() = default;
 
 void bypass::open(std::size_t connections, error_code& ec) {
     ec = {};
-    connections = std::clamp<std::size_t>(connections, 1, std::size_t{1} << 24);
+    if (connections == 0 || connections > std::size_t{1} << 24) {
+        ec = error::invalid_option;
+        return;
+    }
     netring_asio::detail::unique_descriptor map{bpf_map_create(BPF_MAP_TYPE_HASH, "bypass", sizeof(bypass_direction),
                                                                sizeof(bypass_times),
                                                                static_cast<std::uint32_t>(2 * connections), nullptr)};

@@ -41,7 +41,7 @@ public:
     bypass& operator=(bypass&&) noexcept;
     ~bypass();
 
-    /// Makes the map, for so many connections.
+    /// Makes the map, for so many connections, 16777216 at most.
     void open(std::size_t connections, error_code& ec);
     bool is_open() const noexcept { return state_ != nullptr; }
     int native_handle() const noexcept;
