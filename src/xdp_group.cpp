@@ -1,8 +1,7 @@
+#include "afxdp/port_core.hpp"
 #include "detail/network_namespace.hpp"
-#include <netring_asio/interface.hpp>
 #include <netring_asio/xdp_group.hpp>
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -12,21 +11,19 @@ xdp_group::xdp_group(xdp_options options)
     : options_{std::move(options)} {}
 
 void xdp_group::attach() {
-    auto const interfaces = list_interfaces(options_.network_namespace());
-    auto const found = std::ranges::find_if(interfaces, [&](interface_info const& i) {
-        return options_.interface_name().empty() ? i.index == options_.interface_index()
-                                                 : i.name == options_.interface_name();
-    });
-    if (found == interfaces.end())
-        throw system_error{error::no_such_interface, options_.interface_name()};
     auto opened = std::make_shared<afxdp::program>();
     error_code ec;
     error_code namespace_error;
     std::string context;
-    detail::run_in_network_namespace(options_.network_namespace(), namespace_error,
-                                     [&] { opened->open(found->name, found->index, options_, ec, context); });
-    if (ec || namespace_error)
-        throw system_error{ec ? ec : namespace_error, context};
+    detail::run_in_network_namespace(options_.network_namespace(), namespace_error, [&] {
+        auto const found = afxdp::detail::find_device(options_, ec, context).device;
+        if (!ec)
+            opened->open(found.name, found.index, options_, ec, context);
+    });
+    if (namespace_error)
+        throw system_error{namespace_error, "network namespace '" + options_.network_namespace() + "'"};
+    if (ec)
+        throw system_error{ec, context};
     program_ = std::move(opened);
 }
 
