@@ -68,17 +68,11 @@ tests) timed "scripts/test.sh, from nothing" scripts/test.sh ;;
 esac 2>&1
 END
 
-# inside WHAT: in a fresh copy of the root, with what programs expect of a running system mounted.
+# inside WHAT: in a fresh copy of the root.
 inside() {
     local root=$work/root
     cp -a "$bare" "$root"
-    unshare --mount --pid --fork --kill-child bash -ec '
-        mount --make-rprivate /
-        mount --rbind /dev "$0/dev"
-        mount --rbind /sys "$0/sys"
-        mount -t proc proc "$0/proc"
-        mount -t tmpfs run "$0/run"
-        exec chroot "$0" /bin/bash /inside.sh "$1"' "$root" "$1"
+    in_root "$root" /bin/bash /inside.sh "$1"
     rm -rf --one-file-system "$root"
 }
 

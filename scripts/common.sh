@@ -59,3 +59,14 @@ readme_program() {
 }
 
 build() { cmake --build --preset "$1" --parallel "$(nproc)" "${@:2}"; }
+
+# in_root FOLDER command...: as in a system of its own, with what programs expect of a running one mounted.
+in_root() {
+    unshare --mount --pid --fork --kill-child bash -ec '
+        mount --make-rprivate /
+        mount --rbind /dev "$0/dev"
+        mount --rbind /sys "$0/sys"
+        mount -t proc proc "$0/proc"
+        mount -t tmpfs run "$0/run"
+        exec chroot "$0" "$@"' "$@"
+}

@@ -39,14 +39,8 @@ in_debian13() {
     mkdir "$root/netring_asio"
     git archive HEAD | tar -x -C "$root/netring_asio"
     # The function runs inside as it is here.
-    unshare --mount --pid --fork --kill-child bash -ec '
-        mount --make-rprivate /
-        mount --rbind /dev "$0/dev"
-        mount --rbind /sys "$0/sys"
-        mount -t proc proc "$0/proc"
-        mount -t tmpfs run "$0/run"
-        exec chroot "$0" /bin/bash -c "cd /netring_asio && export HOME=/tmp tests=\$1; $2; build_and_run \"\${@:2}\"" inside "$1" "${@:3}"' \
-        "$root" "$tests" "$(declare -f build_and_run)" "$@"
+    in_root "$root" /bin/bash -c "cd /netring_asio && export HOME=/tmp tests=\$1; $(declare -f build_and_run); build_and_run \"\${@:2}\"" \
+        inside "$tests" "$@"
 }
 
 make_debian13() {
