@@ -5,7 +5,8 @@
 # rounds of each setting (5 and 10; 20 for a figure to be published), but not of flow; --peers measures, after flow,
 # flowscope, gopacket and libtins on the same packets, where cargo and go can fetch them. Wants root, two processors, and
 # a machine that has nothing else to do.
-# scripts/bench.sh session [--json]: what messages cost, each parser by itself and the whole way from packets.
+# scripts/bench.sh session [--json | --peers]: what messages cost, each parser by itself and the whole way from packets;
+# with --peers beside flowscope's parsers on the same conversations, where cargo can fetch them.
 # scripts/bench.sh async [operations | shards]: what an operation costs by token, events through batches and channels, and what
 # a second shard is worth.
 # scripts/bench.sh latency [option...]: from a sender's stamp to a handler; --help tells the options. With netring on Tokio
@@ -20,6 +21,11 @@ session | async | latency)
     if [ "$1" = latency ] && command -v cargo >/dev/null &&
         cargo build --quiet --release --locked --manifest-path bench/peers/netring/Cargo.toml --target-dir build/peers/netring; then
         set -- "$@" --netring "$PWD/build/peers/netring/release/netring-peer"
+    fi
+    if [ "$*" = "session --peers" ]; then
+        peers=$PWD/build/peers/flowscope
+        cargo build --quiet --release --locked --manifest-path bench/peers/flowscope/Cargo.toml --target-dir "$peers"
+        exec python3 bench/peers/messages.py build/release/bench/bench.session "$peers/release/flowscope-messages"
     fi
     exec "build/release/bench/bench.$1" "${@:2}"
     ;;

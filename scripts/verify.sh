@@ -208,8 +208,12 @@ sessions() {
         "bytes that were sent, counted" session.conversations
     claim "taps, dedup and several consumers: files rotate and are never overwritten, triggers, lag; kept in conversions" \
         "libpcap reads the files" session.taps
-    claim_script "what a message costs, parser by parser and from packets, and how often it allocates" \
+    NETRING_ASIO_LINES=30 claim_script "what a message costs, parser by parser and from packets, and how often it allocates" \
         "CPU time of the thread; malloc and its family, counted" scripts/bench.sh session
+    if command -v cargo >/dev/null; then
+        NETRING_ASIO_LINES=30 claim_script "the same beside flowscope's parsers" "CPU time of the thread, in turn" \
+            scripts/bench.sh session --peers
+    fi
     claim_script "what a fuzzer makes of a corpus breaks no parser, nor makes cuts matter" "libFuzzer, with sanitizers" \
         scripts/fuzz.sh 30
 }

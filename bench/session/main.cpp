@@ -63,7 +63,7 @@ public:
                       << std::setw(10) << "ns/byte" << std::setw(11) << "ns/packet" << std::setw(16) << "allocs/message"
                       << '\n';
     }
-    void operator()(std::string_view what, cost const& c) {
+    void operator()(std::string_view what, cost const& c, unsigned conversations) {
         auto const per = [](double value, std::uint64_t count) {
             return count == 0 ? 0.0 : value / static_cast<double>(count);
         };
@@ -72,7 +72,10 @@ public:
         if (json_)
             std::cout << R"({"measure":")" << what << R"(","ns_per_message":)" << message << R"(,"ns_per_byte":)"
                       << byte << R"(,"ns_per_packet":)" << packet << R"(,"allocations_per_message":)" << allocations
-                      << "}\n";
+                      << R"(,"ns":)" << per(c.time, conversations) << R"(,"allocations":)"
+                      << per(static_cast<double>(c.allocations), conversations) << R"(,"messages":)"
+                      << per(static_cast<double>(c.messages), conversations) << R"(,"bytes":)"
+                      << per(static_cast<double>(c.bytes), conversations) << "}\n";
         else
             std::cout << std::left << std::setw(44) << what << std::right << std::fixed << std::setprecision(0)
                       << std::setw(12) << message << std::setprecision(2) << std::setw(10) << byte
@@ -139,6 +142,50 @@ cost path(packets& load, std::size_t conversation_bytes) {
     });
 }
 
+/// What a peer is to parse too: numbers of 32 bits, little-endian, and bytes behind their number.
+class conversation_file {
+public:
+    explicit conversation_file(char const* name)
+        : out_{name, std::ios::binary} {}
+
+    void parser(std::string_view name, std::string_view protocol, bool anew, int repetitions,
+                conversation const& what) {
+        head(name, protocol, anew, repetitions, what.size());
+        for (auto const& s : what) {
+            number(index(s.from));
+            bytes(bytes_of(s.bytes));
+        }
+    }
+    void path(std::string_view name, unsigned conversations, packets& load) {
+        nr::timestamp time{};
+        auto const all = load.at(time);
+        head(name, "path", false, static_cast<int>(conversations), all.size());
+        for (auto const& view : all) {
+            number(0);
+            bytes(view.data);
+        }
+    }
+
+private:
+    void head(std::string_view name, std::string_view protocol, bool anew, int repetitions, std::size_t parts) {
+        bytes(std::as_bytes(std::span{name}));
+        bytes(std::as_bytes(std::span{protocol}));
+        number(anew ? 1 : 0);
+        number(static_cast<std::size_t>(repetitions));
+        number(parts);
+    }
+    void number(std::size_t value) {
+        for (int i = 0; i != 4; ++i)
+            out_.put(static_cast<char>(value >> 8 * i & 255));
+    }
+    void bytes(std::span<std::byte const> value) {
+        number(value.size());
+        out_.write(reinterpret_cast<char const*>(value.data()), static_cast<std::streamsize>(value.size()));
+    }
+
+    std::ofstream out_;
+};
+
 conversation quic_exchange() {
     std::ifstream in{QUIC_INITIAL, std::ios::binary};
     std::string const file{std::istreambuf_iterator<char>{in}, {}};
@@ -147,16 +194,29 @@ conversation quic_exchange() {
 
 } // namespace
 
+// main [--json | --conversations FILE]: with FILE only writes what is measured.
 int main(int argc, char* argv[]) {
     pin_to(receiver_processor);
-    table print{argc > 1 && std::string_view{argv[1]} == "--json"};
+    std::string_view const option = argc > 1 ? argv[1] : "";
+    std::optional<conversation_file> file;
+    if (option == "--conversations" && argc > 2)
+        file.emplace(argv[2]);
+    table print{option == "--json" || file};
+
+    auto const of_parser = [&](std::string_view name, std::string_view protocol, auto const& prototype,
+                               conversation const& what, bool anew, int repetitions) {
+        if (file)
+            file->parser(name, protocol, anew, repetitions, what);
+        else
+            print(name, parser(prototype, what, anew, repetitions), static_cast<unsigned>(repetitions));
+    };
     auto const http = http_exchange(1024), large = http_exchange(std::size_t{1} << 20), dns = dns_exchange(),
                tls = tls_exchange(), quic = quic_exchange();
-    print("HTTP/1, request and response with 1 KiB", parser(session::http1_parser{}, http, false, 2'000));
-    print("HTTP/1, response with 1 MiB, 64 KiB kept", parser(session::http1_parser{}, large, false, 20));
-    print("DNS, query and response", parser(session::dns_over_udp{}, dns, false, 5'000));
-    print("TLS 1.3 hellos", parser(session::tls_handshake{}, tls, true, 2'000));
-    print("QUIC Initial", parser(session::quic_initial{}, quic, true, 1'000));
+    of_parser("HTTP/1, request and response with 1 KiB", "http", session::http1_parser{}, http, false, 2'000);
+    of_parser("HTTP/1, response with 1 MiB, 64 KiB kept", "http", session::http1_parser{}, large, false, 20);
+    of_parser("DNS, query and response", "dns", session::dns_over_udp{}, dns, false, 5'000);
+    of_parser("TLS 1.3 hellos", "tls", session::tls_handshake{}, tls, true, 2'000);
+    of_parser("QUIC Initial", "quic", session::quic_initial{}, quic, true, 1'000);
 
     constexpr unsigned connections = 2'000;
     packets web, names, secure;
@@ -165,7 +225,13 @@ int main(int argc, char* argv[]) {
         names.udp(10'000 + i, 53, dns);
         secure.tcp(10'000 + i, 443, tls);
     }
-    print("packets to messages, HTTP/1", path(web, connections * size_of(http)));
-    print("packets to messages, DNS", path(names, connections * size_of(dns)));
-    print("packets to messages, TLS", path(secure, connections * size_of(tls)));
+    auto const of_path = [&](std::string_view name, packets& load, conversation const& what) {
+        if (file)
+            file->path(name, connections, load);
+        else
+            print(name, path(load, connections * size_of(what)), connections);
+    };
+    of_path("packets to messages, HTTP/1", web, http);
+    of_path("packets to messages, DNS", names, dns);
+    of_path("packets to messages, TLS", secure, tls);
 }

@@ -155,10 +155,10 @@ bool is_request_line(std::string_view line) noexcept {
 /// What Beast takes: lines that end with CR and LF. Others end them with LF alone, and everybody accepts that.
 void normalise(std::string& head) {
     auto const is_bare = [&](std::size_t at) { return head[at] == '\n' && (at == 0 || head[at - 1] != '\r'); };
-    std::size_t first = 0;
-    while (first != head.size() && !is_bare(first))
-        ++first;
-    if (first == head.size())
+    auto line_end = head.find('\n');
+    while (line_end != head.npos && !is_bare(line_end))
+        line_end = head.find('\n', line_end + 1);
+    if (line_end == head.npos)
         return;
     std::string result;
     for (std::size_t i = 0; i != head.size(); ++i) {

@@ -60,7 +60,12 @@ private:
     error_code frames(std::span<std::byte const> plain) {
         for (detail::byte_reader from{plain}; !from.empty();) {
             switch (variable_length(from)) {
-            case 0: // PADDING
+            case 0: { // PADDING, mostly the rest of the packet
+                auto const rest = from.rest();
+                auto const end = std::find_if(rest.begin(), rest.end(), [](auto b) { return b != std::byte{0}; });
+                from.take(static_cast<std::size_t>(end - rest.begin()));
+                break;
+            }
             case 1: // PING
                 break;
             case 2:

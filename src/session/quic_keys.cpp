@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <memory>
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 #include <string_view>
 
 namespace netring_asio::session::detail {
@@ -21,9 +22,48 @@ constexpr std::array<unsigned char, 20> salt_2 = {0x0d, 0xed, 0xe3, 0xde, 0xf7, 
 
 using digest = std::array<unsigned char, 32>;
 
+template <auto Free>
+struct freed_by {
+    void operator()(auto* what) const noexcept { Free(what); }
+};
+using cipher_context = std::unique_ptr<EVP_CIPHER_CTX, freed_by<EVP_CIPHER_CTX_free>>;
+
+/// What OpenSSL computes with. To look algorithms up and to make contexts would cost more than to use them.
+struct algorithms {
+    algorithms() {
+        std::unique_ptr<EVP_MAC, freed_by<EVP_MAC_free>> const hmac{
+            EVP_MAC_fetch(nullptr, OSSL_MAC_NAME_HMAC, nullptr)};
+        if (hmac)
+            mac.reset(EVP_MAC_CTX_new(hmac.get()));
+        char name[] = "SHA256";
+        OSSL_PARAM const parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
+                                         OSSL_PARAM_construct_end()};
+        if (mac)
+            EVP_MAC_CTX_set_params(mac.get(), parameters);
+        set(ecb, "AES-128-ECB");
+        set(gcm, "AES-128-GCM");
+    }
+    static void set(cipher_context& of, char const* name) {
+        std::unique_ptr<EVP_CIPHER, freed_by<EVP_CIPHER_free>> const cipher{EVP_CIPHER_fetch(nullptr, name, nullptr)};
+        EVP_CipherInit_ex(of.get(), cipher.get(), nullptr, nullptr, nullptr, 1);
+    }
+    static algorithms& of_thread() {
+        static thread_local algorithms instance;
+        return instance;
+    }
+
+    std::unique_ptr<EVP_MAC_CTX, freed_by<EVP_MAC_CTX_free>> mac;
+    cipher_context ecb{EVP_CIPHER_CTX_new()};
+    cipher_context gcm{EVP_CIPHER_CTX_new()};
+};
+
 digest hmac(std::span<unsigned char const> key, std::span<unsigned char const> text) {
     digest result{};
-    HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), text.data(), text.size(), result.data(), nullptr);
+    std::size_t size = 0;
+    auto* const mac = algorithms::of_thread().mac.get();
+    if (mac != nullptr && EVP_MAC_init(mac, key.data(), key.size(), nullptr) == 1 &&
+        EVP_MAC_update(mac, text.data(), text.size()) == 1)
+        EVP_MAC_final(mac, result.data(), &size, result.size());
     return result;
 }
 
@@ -31,19 +71,17 @@ digest hmac(std::span<unsigned char const> key, std::span<unsigned char const> t
 template <std::size_t Size>
 std::array<unsigned char, Size> expand(digest const& secret, std::string_view label) {
     static_assert(Size <= 32);
-    std::vector<unsigned char> info{0, Size};
-    info.push_back(static_cast<unsigned char>(6 + label.size()));
-    for (char const c : std::string_view{"tls13 "})
-        info.push_back(static_cast<unsigned char>(c));
-    info.insert(info.end(), label.begin(), label.end());
-    info.insert(info.end(), {0, 1});
-    auto const block = hmac(secret, info);
+    static constexpr std::string_view prefix = "tls13 ";
+    std::array<unsigned char, 40> info{0, Size, static_cast<unsigned char>(prefix.size() + label.size())};
+    auto end = std::copy(prefix.begin(), prefix.end(), info.begin() + 3);
+    end = std::copy(label.begin(), label.end(), end);
+    *end++ = 0;
+    *end++ = 1;
+    auto const block = hmac(secret, {info.begin(), end});
     std::array<unsigned char, Size> result{};
     std::copy_n(block.begin(), Size, result.begin());
     return result;
 }
-
-using cipher_context = std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)>;
 
 } // namespace
 
@@ -109,8 +147,8 @@ std::optional<std::vector<std::byte>> quic_keys::open(std::span<std::byte const>
 
     std::array<unsigned char, 32> mask{};
     int size = 0;
-    cipher_context const ecb{EVP_CIPHER_CTX_new(), &EVP_CIPHER_CTX_free};
-    if (EVP_EncryptInit_ex(ecb.get(), EVP_aes_128_ecb(), nullptr, header_key_.data(), nullptr) != 1 ||
+    auto const& [mac, ecb, gcm] = algorithms::of_thread();
+    if (EVP_EncryptInit_ex(ecb.get(), nullptr, nullptr, header_key_.data(), nullptr) != 1 ||
         EVP_EncryptUpdate(ecb.get(), mask.data(), &size, raw + number_at + 4, 16) != 1)
         return std::nullopt;
 
@@ -131,8 +169,7 @@ std::optional<std::vector<std::byte>> quic_keys::open(std::span<std::byte const>
     auto* const to = reinterpret_cast<unsigned char*>(plain.data());
     std::array<unsigned char, 16> tag{};
     std::copy_n(sealed + sealed_size, tag.size(), tag.begin());
-    cipher_context const gcm{EVP_CIPHER_CTX_new(), &EVP_CIPHER_CTX_free};
-    if (EVP_DecryptInit_ex(gcm.get(), EVP_aes_128_gcm(), nullptr, key_.data(), nonce.data()) != 1 ||
+    if (EVP_DecryptInit_ex(gcm.get(), nullptr, nullptr, key_.data(), nonce.data()) != 1 ||
         EVP_DecryptUpdate(gcm.get(), nullptr, &size, header.data(), static_cast<int>(header.size())) != 1 ||
         EVP_DecryptUpdate(gcm.get(), to, &size, sealed, static_cast<int>(sealed_size)) != 1 ||
         EVP_CIPHER_CTX_ctrl(gcm.get(), EVP_CTRL_GCM_SET_TAG, static_cast<int>(tag.size()), tag.data()) != 1 ||

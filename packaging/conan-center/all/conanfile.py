@@ -41,7 +41,7 @@ class NetringAsioConan(ConanFile):
         self.requires("boost/1.88.0", transitive_headers=True)
         self.requires("libpcap/1.10.6")
         if self.options.with_session:
-            self.requires("openssl/[>=1.1 <4]")
+            self.requires("openssl/[>=3 <4]")
         if self.options.get_safe("with_subscription"):
             self.requires("re2/20251105")
 
