@@ -12,12 +12,13 @@ void stream_pair::packet(decode::headers const& headers, orientation way, timest
     auto sequence = headers.sequence;
     if ((headers.tcp_flags & decode::tcp_flag::syn) != 0)
         own.open(sequence++, own_bytes);
+    // What it acknowledges was there before what it carries: a request before its response.
+    if ((headers.tcp_flags & decode::tcp_flag::ack) != 0)
+        directions_[forward ? 1 : 0].acknowledge(headers.acknowledgment, now, forward ? b_to_a : a_to_b);
     auto const payload = headers.payload();
     own.segment(sequence, payload, headers.payload_length - payload.size(), now, own_bytes);
     if ((headers.tcp_flags & decode::tcp_flag::fin) != 0)
         own.close(sequence + headers.payload_length);
-    if ((headers.tcp_flags & decode::tcp_flag::ack) != 0)
-        directions_[forward ? 1 : 0].acknowledge(headers.acknowledgment, now, forward ? b_to_a : a_to_b);
 }
 
 void stream_pair::advance(timestamp now, byte_consumer& a_to_b, byte_consumer& b_to_a) {
