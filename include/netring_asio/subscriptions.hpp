@@ -3,6 +3,7 @@
 #include <netring_asio/detail/flow_receive_op.hpp>
 #include <netring_asio/detail/flow_stream_state.hpp>
 #include <netring_asio/detail/pipe_op.hpp>
+#include <netring_asio/detail/source_bypass.hpp>
 #include <netring_asio/detail/subscription_outlet.hpp>
 #include <netring_asio/packet_source.hpp>
 #include <netring_asio/subscription/engine.hpp>
@@ -210,15 +211,25 @@ public:
 
     /// Keeps the source's filter at what the subscriptions need, so that the kernel drops all else, as they come and
     /// go. It takes the place of the filter that the source has; `own` is a filter that packets must pass besides. For
-    /// a source with a `set_filter` as `capture` has, whose only consumer this is.
+    /// a source with a `set_filter`, as `capture` and `xdp_socket` have. An XDP program passes to the stack what is not
+    /// needed, and, where `xdp_options::bypass` made room, connections that all subscriptions have decided against.
     ///
-    /// What is dropped in the kernel is in no statistics here.
+    /// The subscriptions must be the source's only consumers. They own it, and a source that others see the packets of,
+    /// as `tapped`, has no `set_filter`; for who reads `source()` besides there is `share_source`.
+    ///
+    /// What is dropped or passed over in the kernel is in no statistics here.
     void push_down(bool value, std::string own = {})
         requires requires(Source& s, std::string text, error_code& ec) { s.set_filter(text, ec); }
     {
         auto* const s = state_.get();
         s->hub->changed = [s, value, own = std::move(own)] {
-            auto const needed = value ? s->tracker.needed() : std::string{};
+            auto const alone = value && s->sharing.expired();
+            if constexpr (detail::bypassing_source<Source>)
+                if (alone != (s->bypass != nullptr)) {
+                    s->bypass = alone ? std::make_shared<detail::source_bypass<Source>>(s->source) : nullptr;
+                    s->tracker.bypass(s->bypass);
+                }
+            auto const needed = alone ? s->tracker.needed() : std::string{};
             error_code error;
             s->source.set_filter(own.empty()      ? needed
                                  : needed.empty() ? own
@@ -230,6 +241,22 @@ public:
         s->hub->changed();
         if (!value)
             s->hub->changed = nullptr;
+    }
+
+    /// Has everything come from the source while the result lives, whatever `push_down` said: for who reads `source()`
+    /// besides.
+    [[nodiscard]] std::shared_ptr<void> share_source() {
+        auto result = state_->sharing.lock();
+        if (!result) {
+            result = {state_.get(), [hub = state_->hub](void*) {
+                          if (hub->changed)
+                              hub->changed();
+                      }};
+            state_->sharing = result;
+            if (state_->hub->changed)
+                state_->hub->changed();
+        }
+        return result;
     }
 
     flow::tracker_statistics tracking() const noexcept { return state_->tracker.tracking(); }
@@ -266,6 +293,8 @@ private:
             hub->engine = &this->tracker;
         }
         std::shared_ptr<subscriptions::hub> hub;
+        std::shared_ptr<subscription::connection_bypass> bypass; // where pushed down
+        std::weak_ptr<void> sharing;                             // of the source
         detail::subscription_dispatcher<executor_type> dispatcher;
     };
 

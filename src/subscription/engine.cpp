@@ -16,6 +16,7 @@ engine::impl::impl(engine_options const& options)
                session_ns::use{session_ns::quic_initial{}}}
     , decoder_{options.tracking().decoding()} {
     flows_.observe(&watcher_);
+    watcher_.unshown = tombstone();
 }
 
 template <class F>
@@ -36,8 +37,9 @@ void engine::impl::track(packet_batch const& packets, event_list& filled) {
     run(filled, [&] {
         batch_ = &packets;
         at_ = packets.begin();
+        place_ = 0;
         flows_.track(packets, flow_events_);
-        pass_over_rest();
+        judge_fragments_alone(max_fragmented);
         batch_ = nullptr;
     });
 }
@@ -79,7 +81,10 @@ void engine::impl::subscribe(detail::subscriber s) {
     std::vector<std::size_t> added;
     auto const slot = registry_.add(std::move(s), added);
     registry_[slot].to->slot_ = static_cast<std::uint32_t>(slot);
-    generation_ = (generation_ + 1) & 0x3fffffff; // what was decided against is looked at again
+    generation_ = (generation_ + 1) & generations; // what was decided against is looked at again
+    watcher_.unshown = tombstone();
+    if (bypass_)
+        bypass_->stop();
     judged_.resize(registry_.predicates());
     subjects_.for_each([&](subject& c) {
         for (auto* const set : {&c.open, &c.matched})
@@ -108,7 +113,8 @@ void engine::impl::subscribe(detail::subscriber s) {
             else if (p.phase == phase::tuple)
                 c.note(number, detail::look_at_ends(p.what, from_a ? c.key.a : c.key.b, from_a ? c.key.b : c.key.a));
         }
-        open(c, slot);
+        if (!registry_[slot].by_frame)
+            open(c, slot);
         c.parsing = c.parsing || ((c.closed & detail::of_messages) == 0 && wants_messages(c));
         tidy(c);
     });
@@ -127,27 +133,33 @@ void engine::impl::unsubscribe(any_outlet& from) {
 }
 
 engine_statistics engine::impl::statistics() const noexcept {
-    return {registry_.size(), registry_.distinct(), subjects_.size(), parsers_.sessions(), kept_frames_, kept_bytes_};
+    return {registry_.size(), registry_.distinct(),         subjects_.size(), parsers_.sessions(), kept_frames_,
+            kept_bytes_,      bypass_ ? bypass_->size() : 0};
 }
 
 // --- Connections ---
 
 void engine::impl::packet(observed const& of, decode::headers const& h, timestamp now) {
-    auto const* const view = advance_to(h);
     if (!ages_.empty() && ages_.front().first + options_.max_age() <= now)
         give_up_old(now);
-    if (of.mark == tombstone()) {
-        complete_.reset();
+    if (complete_ && complete_->place != of.place) [[unlikely]]
+        judge_fragments_alone(max_fragmented);
+    if ((of.mark & decided) == tombstone()) {
+        if ((of.mark & looking) != 0) {
+            judge_frames(of, h);
+            complete_.reset();
+        } else if (!std::exchange(complete_, {})) {
+            pass_by(of, h);
+        }
         return;
     }
     follow();
-    auto* c = of.mark != 0 && (of.mark & 1) == 0 ? &subjects_[of.mark / 2 - 1] : begin(of, h, of.mark);
-    if (c == nullptr) {
-        of.mark = tombstone();
-        complete_.reset();
-        return;
-    }
-    sight const seen{h, of.orientation, c->parsing && h.payload_length != 0, view, {}};
+    auto* c = of.mark != 0 && (of.mark & 1) == 0 ? &subjects_[of.mark / 2 - 1] : begin(of, h);
+    if (registry_.by_frame().any() && (c != nullptr || (of.mark & looking) != 0))
+        judge_frames(of, h);
+    if (c == nullptr)
+        return complete_.reset();
+    sight const seen{h, of.orientation, c->parsing && h.payload_length != 0, of.place, {}};
     count(*c, of, h);
     if (c->parsing && !of.ended)
         parse(*c, of, h, now);
@@ -156,14 +168,33 @@ void engine::impl::packet(observed const& of, decode::headers const& h, timestam
         if (c->parsing)
             parsers_.forget(c->id);
         subjects_.remove(c->id);
-        of.mark = tombstone();
+        decide_against(of, h, c);
     }
 }
 
 // A connection that was not known, or that all had decided against before somebody else subscribed.
-engine::impl::subject* engine::impl::begin(observed const& of, decode::headers const& h, std::uint32_t& mark) {
-    if (of.ended || registry_.size() == 0)
+engine::impl::subject* engine::impl::begin(observed const& of, decode::headers const& h) {
+    bool partial = was_bypassed(of.mark);
+    if (bypass_ && partial)
+        bypass_->remove(of.key);
+    if (bypass_ && of.mark == 0) {
+        // Packets that were passed over may have kept alive what the tracker has forgotten.
+        auto const known = bypass_->find(of.key);
+        bool const goes_on =
+            known && !(h.has_tcp && (h.tcp_flags & decode::tcp_flag::syn) != 0) && known->ago < timeout_of(h);
+        if (goes_on && !known->stopped) {
+            of.mark = tombstone() | counting | worth_it * one_packet;
+            bypass_->add(of.key, timeout_of(h) / 4);
+            return nullptr;
+        }
+        if (known)
+            bypass_->remove(of.key);
+        partial = goes_on;
+    }
+    if (of.ended || registry_.size() == 0) {
+        decide_against(of, h, nullptr);
         return nullptr;
+    }
     auto const number = subjects_.spare();
     auto& c = subjects_[number];
     c.id = of.id;
@@ -173,6 +204,7 @@ engine::impl::subject* engine::impl::begin(observed const& of, decode::headers c
     if (!h.has_tcp && h.protocol != decode::protocol::udp)
         c.closed |= detail::of_messages;
     c.parsing = c.ended = false;
+    c.partial = partial;
     c.service = {};
     c.counted = {};
     c.counted.first_time = h.time;
@@ -193,13 +225,51 @@ engine::impl::subject* engine::impl::begin(observed const& of, decode::headers c
                       ? detail::look(p, h)
                       : detail::look_at_ends(p, from_a ? c.key.a : c.key.b, from_a ? c.key.b : c.key.a));
     }
-    registry_.all().for_each(registry_.all(), [&](std::size_t slot) { open(c, slot); });
-    if (!c.alive())
+    registry_.followed().for_each(registry_.followed(), [&](std::size_t slot) { open(c, slot); });
+    if (!c.alive()) {
+        decide_against(of, h, &c);
         return nullptr;
+    }
     subjects_.add(number);
-    mark = (number + 1) * 2;
+    of.mark = (number + 1) * 2;
     c.parsing = (c.closed & detail::of_messages) == 0 && wants_messages(c);
     return &c;
+}
+
+/// Nobody wants anything of the connection, but some frames for their own sake.
+void engine::impl::decide_against(observed const& of, decode::headers const& h, subject const* c) {
+    of.mark = tombstone();
+    if (c != nullptr && wants_frames(*c)) {
+        of.mark |= looking;
+        return;
+    }
+    // What comes in fragments, in tunnels or behind tags looks different where packets are passed over.
+    if (bypass_ && !of.ended && !complete_ && h.ip_layers == 1 && h.vlan_count == 0 && h.has_ports &&
+        (h.has_tcp || h.protocol == decode::protocol::udp) && !may_carry(h))
+        of.mark |= counting;
+}
+
+/// A packet of a connection that nobody wants.
+void engine::impl::pass_by(observed const& of, decode::headers const& h) {
+    constexpr auto ends = decode::tcp_flag::syn | decode::tcp_flag::fin | decode::tcp_flag::rst;
+    if (!bypass_ || of.ended || (h.has_tcp && (h.tcp_flags & ends) != 0)) {
+        if (bypass_ && was_bypassed(of.mark))
+            bypass_->remove(of.key);
+        of.mark = tombstone();
+        return;
+    }
+    of.mark += one_packet;
+    if (packets_of(of.mark) != worth_it && packets_of(of.mark) != most_packets)
+        return;
+    of.mark = tombstone(); // again only when all is decided again
+    if (bypass_->add(of.key, timeout_of(h) / 4))
+        of.mark |= counting | worth_it * one_packet;
+}
+
+void engine::impl::bypass(std::shared_ptr<connection_bypass> by) {
+    if (bypass_)
+        bypass_->stop();
+    bypass_ = std::move(by);
 }
 
 void engine::impl::open(subject& c, std::size_t slot) {
@@ -243,19 +313,20 @@ void engine::impl::end(flow::event const& e) {
         return;
     if (e.reason == flow::end_reason::active_timeout) {
         c->matched.for_each(registry_.of_level(level::connection), [&](std::size_t slot) {
-            registry_[slot].as_connections().push({e, c->service});
+            registry_[slot].as_connections().push({e, c->service, c->partial});
             touch(*registry_[slot].to, registry_[slot].to);
         });
         return;
     }
     over(*c, e.time);
     for (auto const n : registry_.of_phase(phase::end))
-        c->note(n, detail::look(registry_.predicate_at(n).what, e.stats));
+        if (!c->partial)
+            c->note(n, detail::look(registry_.predicate_at(n).what, e.stats));
     c->closed = detail::all_phases;
     c->ended = true;
     settle(*c);
     c->matched.for_each(registry_.of_level(level::connection), [&](std::size_t slot) {
-        registry_[slot].as_connections().push({e, c->service});
+        registry_[slot].as_connections().push({e, c->service, c->partial});
         touch(*registry_[slot].to, registry_[slot].to);
         c->matched.reset(slot);
     });
@@ -327,13 +398,17 @@ void engine::impl::tidy(subject& c) {
 /// Tells a connection that goes on.
 void engine::impl::tell(subject& c, std::size_t slot) {
     flow::event e;
+    if (auto known = flows_.standing_of(c.key); known && known->flow_id == c.id) {
+        e = *std::move(known);
+    } else { // it has just ended
+        e.orientation = c.orientation;
+        e.key = c.key;
+        e.flow_id = c.id;
+        e.time = flows_.now().value_or(c.counted.last_time);
+        e.stats = c.counted;
+    }
     e.kind = flow::event_kind::established;
-    e.orientation = c.orientation;
-    e.key = c.key;
-    e.flow_id = c.id;
-    e.time = flows_.now().value_or(c.counted.last_time);
-    e.stats = c.counted;
-    registry_[slot].as_connections().push({e, c.service});
+    registry_[slot].as_connections().push({e, c.service, c.partial});
     touch(*registry_[slot].to, registry_[slot].to);
 }
 
@@ -378,6 +453,7 @@ bool engine::flush(event_list& filled, std::size_t limit) { return impl_->flush(
 std::optional<timestamp> engine::now() const noexcept { return impl_->flows().now(); }
 std::optional<timestamp> engine::next_expiry() const noexcept { return impl_->next_expiry(); }
 std::string engine::needed() const { return impl_->needed(); }
+void engine::bypass(std::shared_ptr<connection_bypass> by) { impl_->bypass(std::move(by)); }
 flow::tracker_statistics engine::tracking() const noexcept { return impl_->flows().statistics(); }
 engine_statistics engine::statistics() const noexcept { return impl_->statistics(); }
 engine_options const& engine::options() const noexcept { return impl_->options(); }

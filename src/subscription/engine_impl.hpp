@@ -24,6 +24,7 @@ public:
     void advance(timestamp now, event_list& filled);
     bool flush(event_list& filled, std::size_t limit);
     std::string needed() const;
+    void bypass(std::shared_ptr<connection_bypass> by);
     engine_statistics statistics() const noexcept;
 
     auto& flows() noexcept { return flows_; }
@@ -44,6 +45,7 @@ private:
         explicit watcher(impl& owner) noexcept
             : to{owner} {}
         void packet(observed const& of, decode::headers const& h, timestamp now) override { to.packet(of, h, now); }
+        void apart(decode::headers const& h, std::size_t place, timestamp now) override { to.apart(h, place, now); }
         void forget(std::uint64_t id) override { to.forget(id); }
         impl& to;
     };
@@ -53,7 +55,7 @@ private:
         decode::headers const& headers;
         flow::orientation orientation;
         bool parsed;
-        packet_view const* view;   // of this batch,
+        std::size_t place;         // in this batch,
         netring_asio::frame frame; // or kept already
     };
 
@@ -64,9 +66,29 @@ private:
     void forget(std::uint64_t id);
     void follow();
 
-    // Connections
+    // Connections. Their marks: a subject's number, even; or that all have decided against it, and then that each of
+    // its frames is looked at, or, where it may be passed over, how many packets came since.
+    static constexpr std::uint32_t generations = 0xffffff;
+    static constexpr std::uint32_t decided = generations << 1 | 1;
+    static constexpr std::uint32_t counting = std::uint32_t{1} << 31;
+    static constexpr std::uint32_t looking = std::uint32_t{1} << 30; // at each frame
+    static constexpr std::uint32_t one_packet = std::uint32_t{1} << 25;
+    static constexpr std::uint32_t worth_it = 16; // packets
+    static constexpr std::uint32_t most_packets = 31;
     std::uint32_t tombstone() const noexcept { return generation_ << 1 | 1; }
-    subject* begin(observed const& of, decode::headers const& h, std::uint32_t& mark);
+    static std::uint32_t packets_of(std::uint32_t mark) noexcept { return (mark & ~counting) / one_packet; }
+    static bool was_bypassed(std::uint32_t mark) noexcept {
+        return (mark & counting) != 0 && packets_of(mark) >= worth_it;
+    }
+    void decide_against(observed const& of, decode::headers const& h, subject const* c);
+    bool wants_frames(subject const& c) const;
+    void pass_by(observed const& of, decode::headers const& h);
+    /// Whether it may be a tunnel's.
+    static bool may_carry(decode::headers const& h) noexcept;
+    std::chrono::nanoseconds timeout_of(decode::headers const& h) const noexcept {
+        return h.has_tcp ? options_.tracking().tcp_timeout() : options_.tracking().udp_timeout();
+    }
+    subject* begin(observed const& of, decode::headers const& h);
     void count(subject& c, observed const& of, decode::headers const& h);
     void end(flow::event const& e);
     void open(subject& c, std::size_t slot);
@@ -97,10 +119,10 @@ private:
     }
 
     // Frames
-    packet_view const* advance_to(decode::headers const& h);
-    void pass_over_rest();
-    void pass_over(packet_view const& packet);
-    void judge_alone(decode::headers const& h, packet_view const& packet, netring_asio::frame held);
+    packet_view const& view_at(std::size_t place);
+    void apart(decode::headers const& h, std::size_t place, timestamp now);
+    void judge_alone(decode::headers const& h, std::size_t place, netring_asio::frame held);
+    void judge_frames(observed const& of, decode::headers const& h);
     void frame_of(subject& c, sight const& s, timestamp now);
     void fragments_of(subject& c, sight const& whole, timestamp now);
     void judge_fragments_alone(std::size_t left);
@@ -110,7 +132,7 @@ private:
     void give_up_old(timestamp now);
     void release(subject& c, std::size_t slot, bool all);
     void drop_kept(subject& c);
-    void fill(std::size_t slot, subject const* c, netring_asio::frame const& f, flow::orientation orientation);
+    void fill(std::size_t slot, subscription::packet what);
     void touch(any_outlet& to, std::shared_ptr<any_outlet> const& shared);
 
     engine_options options_;
@@ -124,6 +146,7 @@ private:
 
     detail::registry registry_;
     detail::subject_table subjects_;
+    std::shared_ptr<connection_bypass> bypass_;
     std::uint32_t generation_ = 1;
 
     struct judged {
@@ -140,6 +163,7 @@ private:
         std::uint8_t next_header = 0;
         std::size_t size = 0;
         std::size_t total = 0; // 0: not known yet
+        std::size_t place = 0; // of the last
         timestamp since{};
         std::vector<netring_asio::frame> frames;
     };
@@ -150,6 +174,7 @@ private:
     decode::decoder decoder_;
     packet_batch const* batch_ = nullptr;
     packet_batch::iterator at_;
+    std::size_t place_ = 0; // of what `at_` is at
     packet_view current_;
     std::size_t kept_frames_ = 0;
     std::size_t kept_bytes_ = 0;

@@ -7,60 +7,34 @@ namespace netring_asio::subscription {
 using detail::level;
 using detail::truth;
 
-/// The packet that these are the headers of; those before it, which no flow has, are looked at on the way. Nothing for
-/// a datagram put together, where the way leads to its last fragment.
-packet_view const* engine::impl::advance_to(decode::headers const& h) {
-    if (batch_ == nullptr || !registry_.of_level(level::packet).any())
-        return nullptr;
-    auto const is_it = [&](packet_view const& p) { return p.data.data() == h.data.data(); };
-    bool whole = false;
-    if (h.link == link_type::raw_ip) { // as what was put together is, which lies elsewhere
-        auto ahead = at_;
-        while (ahead != std::default_sentinel && !is_it(*ahead))
-            ++ahead;
-        whole = ahead == std::default_sentinel;
-    }
-    while (at_ != std::default_sentinel) {
-        current_ = *at_;
+/// A packet of this batch. Asked for in their order.
+packet_view const& engine::impl::view_at(std::size_t place) {
+    for (; place_ != place; ++place_)
         ++at_;
-        if (!whole && is_it(current_))
-            return &current_;
-        pass_over(current_);
-        if (whole && complete_)
-            return nullptr;
-    }
-    return nullptr;
-}
-
-void engine::impl::pass_over_rest() {
-    if (registry_.of_level(level::packet).any())
-        for (; at_ != std::default_sentinel; ++at_)
-            pass_over(*at_);
+    return current_ = *at_;
 }
 
 /// A packet that no flow has on its own.
-void engine::impl::pass_over(packet_view const& packet) {
-    if (complete_)
-        judge_fragments_alone(max_fragmented);
-    decode::headers h;
-    bool const has_ip = decoder_(packet, h);
-    if (has_ip && h.fragment_layer == 0)
-        return; // a copy that was left out
-    if (!has_ip || h.fragment_layer != h.ip_layers)
-        return judge_alone(h, packet, {});
+void engine::impl::apart(decode::headers const& h, std::size_t place, timestamp now) {
+    if (!registry_.of_level(level::packet).any())
+        return;
+    judge_fragments_alone(max_fragmented);
+    if (h.fragment_layer == 0 || h.fragment_layer != h.ip_layers)
+        return judge_alone(h, place, {});
     auto at = std::ranges::find_if(fragmented_, [&](fragments const& f) {
         return f.id == h.fragment_id && f.next_header == h.fragment_next_header && f.source == h.source &&
                f.destination == h.destination;
     });
     if (at == fragmented_.end()) {
         judge_fragments_alone(max_fragmented - 1);
-        at = fragmented_.insert(at, {h.source, h.destination, h.fragment_id, h.fragment_next_header, 0, 0, h.time, {}});
+        at = fragmented_.insert(at, {h.source, h.destination, h.fragment_id, h.fragment_next_header, 0, 0, 0, now, {}});
     }
     auto const size = h.ip_length - (h.fragment_payload_offset - h.ip_offset);
     at->size += size;
     if (!h.more_fragments)
         at->total = h.fragment_offset + size;
-    at->frames.push_back(batch_->hold(packet));
+    at->place = place;
+    at->frames.push_back(batch_->hold(view_at(place)));
     if (at->total != 0 && at->size >= at->total) {
         complete_ = std::move(*at);
         fragmented_.erase(at);
@@ -73,7 +47,7 @@ void engine::impl::judge_fragments_alone(std::size_t left) {
         for (auto const& frame : f.frames) {
             decode::headers h;
             decoder_(*frame, h);
-            judge_alone(h, *frame, frame);
+            judge_alone(h, 0, frame);
         }
     };
     if (auto const whole = std::exchange(complete_, {}))
@@ -83,7 +57,7 @@ void engine::impl::judge_fragments_alone(std::size_t left) {
 }
 
 /// A packet that belongs to no connection.
-void engine::impl::judge_alone(decode::headers const& h, packet_view const& packet, netring_asio::frame held) {
+void engine::impl::judge_alone(decode::headers const& h, std::size_t place, netring_asio::frame held) {
     ++stamp_;
     registry_.all().for_each(registry_.of_level(level::packet), [&](std::size_t slot) {
         auto const& s = registry_[slot];
@@ -99,8 +73,8 @@ void engine::impl::judge_alone(decode::headers const& h, packet_view const& pack
         if (result != truth::yes)
             return;
         if (!held)
-            held = batch_->hold(packet);
-        fill(slot, nullptr, held, {});
+            held = batch_->hold(view_at(place));
+        fill(slot, {held});
     });
 }
 
@@ -112,7 +86,7 @@ void engine::impl::fragments_of(subject& c, sight const& whole, timestamp now) {
     for (auto const& frame : all->frames) {
         decode::headers h;
         decoder_(*frame, h);
-        frame_of(c, {h, whole.orientation, whole.parsed, &*frame, frame}, now);
+        frame_of(c, {h, whole.orientation, whole.parsed, whole.place, frame}, now);
     }
 }
 
@@ -130,20 +104,69 @@ truth engine::impl::judge_frame(subject const& c, std::size_t slot, decode::head
     });
 }
 
+/// Whether a frame of the connection may be one that somebody wants whatever becomes of the rest.
+bool engine::impl::wants_frames(subject const& c) const {
+    bool result = false;
+    registry_.by_frame().for_each(registry_.by_frame(), [&](std::size_t slot) {
+        result =
+            result || (*registry_[slot].judge)([&](std::size_t n) {
+                          return registry_.predicate_at(n).phase == detail::phase::frame ? truth::unknown : known(c, n);
+                      }) != truth::no;
+    });
+    return result;
+}
+
+/// A packet, or the fragments of a datagram, for who decides by headers.
+void engine::impl::judge_frames(observed const& of, decode::headers const& h) {
+    auto const& wanting = registry_.by_frame();
+    if (!wanting.any()) {
+        of.mark = (of.mark & looking) != 0 ? tombstone() : of.mark;
+        return;
+    }
+    auto const judge = [&](decode::headers const& own, netring_asio::frame held) {
+        ++stamp_;
+        wanting.for_each(wanting, [&](std::size_t slot) {
+            auto const& s = registry_[slot];
+            ++s.to->statistics_.evaluated;
+            auto const result = (*s.judge)([&](std::size_t n) {
+                auto& j = judged_[n];
+                if (j.stamp != stamp_) {
+                    auto const& p = registry_.predicate_at(n);
+                    auto const& from = p.phase == phase::frame ? own : h;
+                    j = {stamp_, detail::truth_of(detail::verdict(p.what, detail::look(p.what, from)))};
+                }
+                return j.result;
+            });
+            if (result != truth::yes)
+                return;
+            if (!held)
+                held = batch_->hold(view_at(of.place));
+            fill(slot, {held, of.key, of.id, of.orientation});
+        });
+    };
+    if (!complete_) [[likely]]
+        return judge(h, {});
+    for (auto const& frame : complete_->frames) {
+        decode::headers own;
+        decoder_(*frame, own);
+        judge(own, frame);
+    }
+}
+
 /// A frame of a connection, after what it told of that.
 void engine::impl::frame_of(subject& c, sight const& s, timestamp now) {
-    if (s.view == nullptr)
+    if (complete_) [[unlikely]]
         return fragments_of(c, s, now);
     netring_asio::frame held = s.frame;
     auto const hold = [&]() -> netring_asio::frame const& {
         if (!held)
-            held = batch_->hold(*s.view);
+            held = batch_->hold(view_at(s.place));
         return held;
     };
     auto const suits = [&](std::size_t slot) { return s.parsed || !registry_[slot].only_parsed; };
     c.matched.for_each(registry_.of_level(level::packet), [&](std::size_t slot) {
         if (suits(slot))
-            fill(slot, &c, hold(), s.orientation);
+            fill(slot, {hold(), c.key, c.id, s.orientation});
     });
     ++stamp_;
     bool is_kept = false;
@@ -154,7 +177,7 @@ void engine::impl::frame_of(subject& c, sight const& s, timestamp now) {
         if (result == truth::no)
             return;
         if (result == truth::yes && c.pending[slot] == subject::none)
-            return fill(slot, &c, hold(), s.orientation);
+            return fill(slot, {hold(), c.key, c.id, s.orientation});
         if (!is_kept && !(is_kept = keep(c, hold(), s, now)))
             return;
         ++registry_[slot].to->statistics_.cached;
@@ -255,7 +278,7 @@ void engine::impl::release(subject& c, std::size_t slot, bool all) {
             return;
         }
         if (result == truth::yes)
-            fill(slot, &c, k.frame, k.orientation);
+            fill(slot, {k.frame, c.key, c.id, k.orientation});
     }
 }
 
@@ -266,10 +289,9 @@ void engine::impl::drop_kept(subject& c) {
     std::ranges::fill(c.pending, subject::none);
 }
 
-void engine::impl::fill(std::size_t slot, subject const* c, netring_asio::frame const& f,
-                        flow::orientation orientation) {
+void engine::impl::fill(std::size_t slot, subscription::packet what) {
     auto const& s = registry_[slot];
-    s.as_packets().push(c != nullptr ? subscription::packet{f, c->key, c->id, orientation} : subscription::packet{f});
+    s.as_packets().push(std::move(what));
     touch(*s.to, s.to);
 }
 

@@ -136,13 +136,21 @@ private:
 };
 
 /// What an engine may open, and a filter by addresses and ports of the outermost headers would not let through.
-constexpr auto always = "not (tcp or udp) or ip[6:2] & 0x3fff != 0 or ip6[6] = 44 or udp port 4789 or udp port 8472 or "
-                        "udp port 6081 or udp port 2152 or udp port 3544 or udp port 6635";
+constexpr auto always = "not (tcp or udp) or ip[6:2] & 0x3fff != 0 or ip6[6] = 44";
+constexpr std::array<std::uint16_t, 6> tunnel_ports{4789, 8472, 6081, 2152, 3544, 6635};
 
 } // namespace
 
+bool engine::impl::may_carry(decode::headers const& h) noexcept {
+    return h.protocol == decode::protocol::udp && std::ranges::any_of(tunnel_ports, [&](std::uint16_t port) {
+               return port == h.source_port || port == h.destination_port;
+           });
+}
+
 std::string engine::impl::needed() const {
-    std::string result;
+    std::string result = always;
+    for (auto const port : tunnel_ports)
+        result += " or udp port " + std::to_string(port);
     approximation approximate;
     for (std::size_t slot = 0; slot != registry_.slots(); ++slot)
         if (auto const& s = registry_[slot]; s.to) {
@@ -151,7 +159,7 @@ std::string engine::impl::needed() const {
                 return {};
             result += " or (" + one + ")";
         }
-    return always + result;
+    return result;
 }
 
 } // namespace netring_asio::subscription

@@ -16,6 +16,7 @@ bool is_lower_bound(predicate const& p) {
 } // namespace
 
 std::size_t registry::add(subscriber s, std::vector<std::size_t>& added) {
+    bool by_headers = true;
     s.judge.emplace(s.wanted.root(), [&](predicate const& p) {
         auto at =
             std::ranges::find_if(predicates_, [&](auto const& known) { return known.users != 0 && known.what == p; });
@@ -30,11 +31,13 @@ std::size_t registry::add(subscriber s, std::vector<std::size_t>& added) {
         }
         ++at->users;
         auto const asked = at->phase;
+        by_headers = by_headers && info(p.field).stage <= stage::frame;
         s.asks_frames = s.asks_frames || asked == phase::frame;
         s.asks_messages = s.asks_messages || (bit(asked) & of_messages) != 0;
         return static_cast<std::uint16_t>(at - predicates_.begin());
     });
     s.asks_messages = s.asks_messages || s.level == level::session || s.only_parsed;
+    s.by_frame = s.level == level::packet && !s.only_parsed && s.asks_frames && by_headers;
     auto free = std::ranges::find_if(subscribers_, [](auto const& other) { return !other.to; });
     if (free == subscribers_.end())
         free = subscribers_.emplace(free);
@@ -57,8 +60,8 @@ void registry::index() {
         list->clear();
     for (auto& list : by_phase_)
         list.clear();
-    for (auto* const set :
-         {&all_, &beyond_packets_, &asking_messages_, &only_parsed_, &by_level_[0], &by_level_[1], &by_level_[2]}) {
+    for (auto* const set : {&all_, &by_frame_, &followed_, &beyond_packets_, &asking_messages_, &only_parsed_,
+                            &by_level_[0], &by_level_[1], &by_level_[2]}) {
         set->resize(subscribers_.size());
         set->clear();
     }
@@ -69,6 +72,7 @@ void registry::index() {
         if (!s.to)
             continue;
         all_.set(slot);
+        (s.by_frame ? by_frame_ : followed_).set(slot);
         by_level_[static_cast<std::size_t>(s.level)].set(slot);
         if (s.level != level::packet) {
             beyond_packets_.set(slot);

@@ -23,6 +23,7 @@ struct subscriber {
     bool asks_frames = false;
     bool asks_messages = false;
     bool only_parsed = false;
+    bool by_frame = false; // headers alone decide about each frame
     bool at_match = false;
 
     outlet<packets>& as_packets() const noexcept { return static_cast<outlet<packets>&>(*to); }
@@ -60,6 +61,9 @@ public:
     std::vector<std::size_t> const& lower_bounds() const noexcept { return lower_bounds_; }
 
     number_set const& all() const noexcept { return all_; }
+    /// Those that headers alone decide, frame by frame, and all others, for which connections are followed.
+    number_set const& by_frame() const noexcept { return by_frame_; }
+    number_set const& followed() const noexcept { return followed_; }
     number_set const& of_level(level l) const noexcept { return by_level_[static_cast<std::size_t>(l)]; }
     number_set const& beyond_packets() const noexcept { return beyond_packets_; }
     number_set const& asking_messages() const noexcept { return asking_messages_; }
@@ -73,7 +77,7 @@ private:
     std::array<std::vector<std::size_t>, 9> by_phase_;
     std::vector<std::size_t> lasting_frames_;
     std::vector<std::size_t> lower_bounds_;
-    number_set all_, beyond_packets_, asking_messages_, only_parsed_;
+    number_set all_, by_frame_, followed_, beyond_packets_, asking_messages_, only_parsed_;
     std::array<number_set, 3> by_level_;
     std::size_t size_ = 0;
 };

@@ -65,6 +65,7 @@ struct subject {
     phases closed = 0;
     bool parsing = false;
     bool ended = false;
+    bool partial = false; // packets of it were passed over
     std::string_view service;
     flow::flow_stats counted; // times, packets and bytes
     number_set open;          // subscriptions that are not decided
@@ -81,7 +82,7 @@ struct subject {
 
     /// What is known of a predicate over all of the connection.
     truth known(std::size_t number, predicate const& p, phase of) const noexcept {
-        bool const is_closed = (closed & bit(of)) != 0;
+        bool const is_closed = (closed & bit(of)) != 0 && !(partial && of == phase::end);
         if (p.negated)
             return hit.test(number) ? truth::no : !is_closed ? truth::unknown : truth_of(seen.test(number));
         return hit.test(number) ? truth::yes : is_closed ? truth::no : truth::unknown;

@@ -2,15 +2,19 @@
 
 #include "afpacket/support.hpp"
 #include "stream/memory_source.hpp"
+#include "subscription/live.hpp"
 #include "subscription/wire.hpp"
 #include <netring_asio/capture.hpp>
 #include <netring_asio/subscriptions.hpp>
+#include <netring_asio/tapped.hpp>
 
+#include <boost/asio/experimental/channel.hpp>
 #include <boost/asio/experimental/concurrent_channel.hpp>
 #include <boost/test/unit_test.hpp>
 
 #include <asio/conformance.hpp>
 #include <cstring>
+#include <lab/numbered.hpp>
 #include <optional>
 #include <set>
 #include <thread>
@@ -180,75 +184,66 @@ BOOST_AUTO_TEST_CASE(what_waits_outlives_the_subscriptions) {
     BOOST_TEST((second == nr::error::operation_in_progress || second == net::error::eof));
     BOOST_TEST(wanted.try_receive(batch));
     BOOST_TEST(batch.size() == 8u);
+    nr::error_code third;
+    wanted.async_receive(batch, [&](nr::error_code error, std::size_t) { third = error; });
+    context.restart();
+    context.poll();
+    BOOST_TEST((third == net::error::operation_aborted || third == net::error::eof), third);
 }
 
-// The same frames from memory, and captured with and without a filter in the kernel.
 BOOST_AUTO_TEST_CASE(live_and_pushed_down_the_deliveries_are_the_same, *lab::available()) {
-    talk(20);
-    for (unsigned i = 0; i != 20; ++i)
-        connection(50000 + i, 443).open().send(0, "x").close();
-    auto const needed = views.size();
-    for (unsigned i = 0; i != 20; ++i)
-        connection(30000 + i, 9999).open().send(0, "x").close(); // what nobody wants
-    auto const unneeded = views.size() - needed;
-    udp(true, 5000, 6000, "x");
-    udp(false, 5000, 6000, "y");
-    packet(test::craft{40}.ethernet(0x0806));
-    auto const wanted = {"tcp.port = 80 and http.host = 'a'", "tcp.port = 443 and not http", "udp.port = 6000",
-                         "tcp.port in {80, 443} and tcp.syn and conn.packets > 3"};
-    auto const deliver = [&](auto interest, auto feed) {
-        std::vector<std::vector<std::string>> result(wanted.size());
-        std::vector<std::shared_ptr<void>> all;
-        std::size_t place = 0;
-        for (auto const* text : wanted)
-            all.push_back(interest.subscribe(wants(text), [&result, at = place++](sub::packet const& p) {
-                auto const bytes = p.frame->data;
-                result[at].emplace_back(reinterpret_cast<char const*>(bytes.data()), bytes.size());
-            }));
-        interest.async_run([](nr::error_code) {});
-        feed(interest);
-        return result;
-    };
-    context.restart();
-    auto const expected = deliver(over_memory(), [&](auto&) { context.run(); });
+    test::interest_in_traffic traffic;
+    auto const expected = traffic.from_memory(traffic.all, 1000);
+    std::size_t frames_of = 0;
+    for (auto const& text : traffic.all) {
+        auto const& of_one = expected.at(text);
+        frames_of += of_one.size();
+        BOOST_TEST((text.find("5353") != text.npos || !of_one.empty()), text);
+        auto const alone = traffic.from_memory({text}, 7);
+        BOOST_TEST((alone.at(text) == of_one), text);
+    }
+    for (std::size_t const batch : {1U, 33U})
+        traffic.check(expected, traffic.from_memory(traffic.all, batch), "batches of " + std::to_string(batch));
     lab::pair const net;
-    std::size_t passed[2] = {};
+    std::uint64_t passed[2] = {};
     for (bool const pushed : {false, true}) {
         context.restart();
         nr::capture capture{context};
         net.right.enter([&] { capture.open(roomy().ignore_outgoing(true)); });
-        auto const got = deliver(nr::subscriptions{std::move(capture)}, [&](auto& interest) {
-            if (pushed)
-                interest.push_down(true);
-            for (auto const& view : views) {
-                std::vector<std::uint8_t> bytes(view.data.size());
-                std::memcpy(bytes.data(), view.data.data(), bytes.size());
-                net.left.send(bytes);
-            }
-            auto const patience = std::chrono::steady_clock::now() + std::chrono::seconds{30};
-            std::size_t left = 1;
-            while (left != 0 && std::chrono::steady_clock::now() < patience) {
-                context.restart();
-                context.run_for(std::chrono::milliseconds{20});
-                auto const seen = interest.tracking();
-                left = seen.packets >= needed + (pushed ? 0 : unneeded) && seen.ended >= (pushed ? 40U : 60U) ? 0 : 1;
-            }
-            context.run_for(std::chrono::milliseconds{50});
-            passed[pushed ? 1 : 0] = interest.tracking().packets;
-            interest.close();
-            context.restart();
-            context.poll();
-        });
-        for (std::size_t i = 0; i != expected.size(); ++i)
-            BOOST_TEST((got[i] == expected[i]), *(wanted.begin() + static_cast<std::ptrdiff_t>(i))
-                                                    << (pushed ? ", pushed down: " : ": ") << got[i].size()
-                                                    << " instead of " << expected[i].size());
+        auto const got = traffic.live(context, std::move(capture), net.left, traffic.all, pushed);
+        traffic.check(expected, got, pushed ? "pushed down" : "live");
+        passed[pushed ? 1 : 0] = traffic.seen;
     }
-    BOOST_TEST_MESSAGE("figure: " << expected.size() << " subscriptions deliver the same from memory, live, and live "
-                                  << "behind a filter in the kernel, which took " << passed[0] - passed[1] << " of "
-                                  << passed[0] << " frames away");
+    BOOST_TEST_MESSAGE("figure: " << traffic.all.size() << " subscriptions deliver the same " << frames_of
+                                  << " frames, and connections, from memory in batches of 1, 7, 33 and 1000, alone and "
+                                  << "together, live, and live behind a filter in the kernel, which took "
+                                  << passed[0] - passed[1] << " of " << passed[0] << " frames away");
     BOOST_TEST(passed[0] > passed[1]);
 }
+
+BOOST_AUTO_TEST_CASE(who_reads_the_source_besides_gets_everything, *lab::available()) {
+    lab::pair const net;
+    nr::capture capture{context};
+    net.right.enter([&] { capture.open(roomy().ignore_outgoing(true)); });
+    nr::subscriptions interest{std::move(capture)};
+    auto const wanted = interest.subscribe(wants("tcp.port = 80"));
+    interest.push_down(true);
+    BOOST_TEST(!interest.source().options().filter().empty());
+    {
+        auto const shared = interest.share_source();
+        auto const again = interest.share_source();
+        auto const other = interest.subscribe(wants("tcp.port = 81"));
+        BOOST_TEST(interest.source().options().filter().empty());
+    }
+    BOOST_TEST(!interest.source().options().filter().empty());
+}
+
+// What others see the packets of cannot be pushed down to.
+template <class Source>
+concept can_push_down = requires(nr::subscriptions<Source>& s) { s.push_down(true); };
+static_assert(can_push_down<nr::capture>);
+static_assert(!can_push_down<nr::tapped<nr::capture>>);
+static_assert(!can_push_down<test::memory_source<>>);
 
 namespace {
 
@@ -270,8 +265,75 @@ struct run {
     }
 };
 
+/// A subscription and what it is of, made when it is first used: until then it may change its executor.
+template <class Source>
+class watched {
+public:
+    using executor_type = typename Source::executor_type;
+    template <class Executor>
+    struct rebind_executor {
+        using other = watched<typename Source::template rebind_executor<Executor>::other>;
+    };
+
+    explicit watched(Source source)
+        : interest{std::move(source)} {}
+    template <class Other>
+        requires(!std::same_as<Other, Source>)
+    watched(watched<Other>&& other) // NOLINT: as I/O objects have it
+        : interest{std::move(other.interest)} {}
+
+    executor_type get_executor() const noexcept { return interest.get_executor(); }
+    void cancel() { wanted().cancel(); }
+    void close() { wanted().unsubscribe(); }
+    auto& wanted() {
+        if (!wanted_) {
+            wanted_.emplace(interest.subscribe(sub::packets{}));
+            interest.async_run([](nr::error_code) {});
+        }
+        return *wanted_;
+    }
+
+    nr::subscriptions<Source> interest;
+
+private:
+    std::optional<nr::subscriber<sub::packets, executor_type>> wanted_;
+};
+
+/// Frames of a live capture, each of which is wanted.
+struct receive_items : run {
+    static constexpr bool endless = false;
+    static constexpr std::chrono::milliseconds latency{5};
+
+    nr::flow::batch_of<sub::packet> items;
+
+    auto make(net::any_io_executor executor) {
+        nr::capture capture{std::move(executor)};
+        hosts().right.enter([&] { capture.open(small()); });
+        return watched{std::move(capture)};
+    }
+    template <class Object, class... Token>
+    auto start(Object& from, Token&&... token) {
+        return from.wanted().async_receive(items, std::forward<Token>(token)...);
+    }
+    void make_ready() { lab::send_numbered(hosts().left, hosts().right, {}); }
+};
+
+struct pipe_items : receive_items {
+    static constexpr bool endless = true;
+
+    net::io_context other;
+    net::experimental::channel<void(nr::error_code, nr::flow::batch_of<sub::packet>)> channel{other, 100};
+
+    template <class Object, class... Token>
+    auto start(Object& from, Token&&... token) {
+        return from.wanted().async_pipe(channel, std::forward<Token>(token)...);
+    }
+};
+
 } // namespace
 
 BOOST_AUTO_TEST_CASE(async_run, *lab::available()) { conformance::verify<run>(); }
+BOOST_AUTO_TEST_CASE(subscriber_async_receive, *lab::available()) { conformance::verify<receive_items>(); }
+BOOST_AUTO_TEST_CASE(subscriber_async_pipe, *lab::available()) { conformance::verify<pipe_items>(); }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -93,11 +93,11 @@ public:
     error_code begin_receiving() noexcept {
         return std::exchange(receiving, true) ? make_error_code(error::operation_in_progress) : error_code{};
     }
-    bool ready() const noexcept { return !this->empty() || hub_->ended || closed_; }
+    bool ready() const noexcept { return !this->empty() || hub_->ended || closed_ || hub_->engine == nullptr; }
     error_code failure() const noexcept {
-        return closed_       ? error_code{boost::asio::error::operation_aborted}
-               : hub_->ended ? error_code{boost::asio::error::eof}
-                             : error_code{};
+        return !closed_ && hub_->ended              ? error_code{boost::asio::error::eof}
+               : closed_ || hub_->engine == nullptr ? error_code{boost::asio::error::operation_aborted}
+                                                    : error_code{};
     }
 
     batch_type take_batch() {

@@ -65,20 +65,26 @@ class NETRING_ASIO_API packet_observer {
 public:
     /// The flow of a packet.
     struct flow {
-        std::uint64_t id; ///< as `basic_event::flow_id`
+        std::uint64_t const& id; ///< as `basic_event::flow_id`
         Key const& key;
         netring_asio::flow::orientation orientation; ///< of the packet, which never turns
         bool from_initiator;                         ///< as known so far, see `basic_event::orientation`
         bool ended;                                  ///< the packet is a straggler
         std::uint32_t& mark;                         ///< for the observer to write, 0 in a new flow
+        std::size_t place;                           ///< of the packet in its batch, or of a datagram's last fragment
     };
 
     /// A packet, or a datagram put together from fragments; its bytes are valid during the call. Also the first
     /// fragment of a UDP datagram where the snap length cut it, as that will never be complete. It is called after the
     /// flow's `started` and before any other event that the packet leads to.
     virtual void packet(flow const& of, decode::headers const& headers, timestamp now) = 0;
+    /// A packet of no flow, or a fragment; after the one that completes a datagram comes that.
+    virtual void apart(decode::headers const& /*headers*/, std::size_t /*place*/, timestamp /*now*/) {}
     /// The tracker has forgotten the flow: nothing more comes with this id.
     virtual void forget(std::uint64_t id) = 0;
+
+    /// Packets of flows with this mark are not shown, but datagrams put together are.
+    std::uint32_t unshown = 0xffffffff;
 
 protected:
     ~packet_observer() = default;
@@ -135,6 +141,9 @@ public:
     /// that is in the table all the while is told once, whatever packets are tracked in between.
     bool snapshot(snapshot_cursor& cursor, event_list& flows, std::size_t limit = 4096) const;
 
+    /// How the flow between these ends stands, as in a snapshot; nothing where there is none, or it has ended.
+    std::optional<event_type> standing_of(key_type const& key) const;
+
     /// The `count` flows with the greatest `measure(event)`, greatest first. Looks at the whole table at once;
     /// `snapshot` and `top_flows` do it in parts.
     template <class Measure>
@@ -161,12 +170,12 @@ private:
     void look_at(group& packets);
     void update(group& packets, event_list& events);
     void update(group& packets, std::size_t i, event_list& events);
-    bool carry_on(std::uint32_t at, found_key const& found, decode::headers const& packet, timestamp now);
+    bool carry_on(std::uint32_t at, found_key const& found, decode::headers const& packet, std::size_t place,
+                  timestamp now);
     void update_corrupt(group& packets, std::size_t i, timestamp now, event_list& events);
-    void update_fragment(decode::headers const& packet, timestamp now, event_list& events);
+    void update_fragment(decode::headers const& packet, std::size_t place, timestamp now, event_list& events);
     timestamp tick(decode::headers const& packet, clock_source clock, event_list& events);
-    void show_cut(decode::headers const& packet, timestamp now, event_list& events);
-    void show(std::uint32_t at, std::size_t side, decode::headers const& packet, timestamp now);
+    void show_cut(decode::headers const& packet, std::size_t place, timestamp now, event_list& events);
     void expire_fragments(timestamp now, event_list& events);
 
     std::uint32_t hash(key_type const& key) const noexcept {
@@ -181,6 +190,7 @@ private:
     void begin_part(std::uint32_t at, timestamp first, timestamp now, event_list& events);
     void note_datagram(std::uint32_t at, std::size_t side) noexcept;
     detail::tcp_troubles& troubles_of(std::uint32_t at);
+    void show(std::uint32_t at, std::size_t side, decode::headers const& packet, std::size_t place, timestamp now);
     void progress(std::uint32_t at, std::size_t side, decode::headers const& packet, timestamp now, event_list& events);
 
     std::uint32_t find(key_type const& key, std::uint32_t hash) const noexcept {

@@ -15,6 +15,27 @@
 
 namespace netring_asio::subscription {
 
+/// Passes packets of connections over before they come to an engine.
+class NETRING_ASIO_API connection_bypass {
+public:
+    virtual ~connection_bypass() = default;
+
+    /// Passes its packets over for so long from now on, but none from one with SYN, FIN or RST on. False where it
+    /// cannot.
+    virtual bool add(flow::five_tuple_key const& connection, std::chrono::nanoseconds lifetime) = 0;
+    virtual void remove(flow::five_tuple_key const& connection) = 0;
+    /// Passes over nothing more until it is added again.
+    virtual void stop() = 0;
+
+    struct passing {
+        std::chrono::nanoseconds ago; ///< since a packet was passed over, or it was added, if that is later
+        bool stopped;                 ///< since it was added, by `stop` or by its end
+    };
+    /// Nothing where it was not added, or was removed, or its packets have come for long again.
+    virtual std::optional<passing> find(flow::five_tuple_key const& connection) = 0;
+    virtual std::size_t size() const = 0;
+};
+
 /// What an engine holds. All of it is now.
 struct engine_statistics {
     std::size_t subscriptions = 0;
@@ -23,6 +44,7 @@ struct engine_statistics {
     std::size_t sessions = 0;    ///< of these, parsed
     std::size_t frames = 0;      ///< kept of undecided connections
     std::size_t bytes = 0;       ///< of these frames
+    std::size_t bypassed = 0;    ///< connections decided against, and passed over before they come here
 };
 
 /// Follows the connections of packets, and puts what subscriptions ask for into their outlets.
@@ -76,6 +98,11 @@ public:
     /// A tcpdump expression of at least all packets that the subscriptions need, for a filter before this; empty where
     /// they need all. Fragments, ICMP and what may be a tunnel always pass.
     std::string needed() const;
+
+    /// Has connections that all subscriptions have decided against, and that went on for some packets, passed over;
+    /// with nothing no more. They come again with every subscription: then their counters, which lack packets, decide
+    /// nothing, and `connection::partial` tells it. Of what is in a tunnel, in fragments or behind tags all comes.
+    void bypass(std::shared_ptr<connection_bypass> by);
 
     flow::tracker_statistics tracking() const noexcept;
     engine_statistics statistics() const noexcept;

@@ -24,10 +24,11 @@ struct packet {
 
 /// A connection that a subscription asked for.
 struct connection {
-    /// How it went. Where the connection goes on, `kind` is `established` and of the statistics there are the times,
-    /// packets, and bytes of frames and payload.
+    /// How it went. Where the connection goes on, `kind` is `established`; state and history are then those before
+    /// the packet that decided.
     flow::event flow;
     std::string_view service; ///< the protocol found in it: "tls", "http", "dns", "quic", or nothing
+    bool partial = false;     ///< packets of it were passed over (see `engine::bypass`), and are in no counter
 };
 
 /// A request and its response.

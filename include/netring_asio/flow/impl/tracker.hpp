@@ -21,6 +21,7 @@ struct tracker<Extractor>::group {
     std::array<std::uint32_t, capacity> candidate;
     std::array<clock_source, capacity> clock;
     unsigned corrupt = 0; // a bit for each packet
+    std::array<std::uint32_t, capacity> place;
     std::size_t size = 0;
 };
 
@@ -72,6 +73,7 @@ void tracker<Extractor>::track_range(Packets const& packets, event_list& events)
     constexpr std::size_t steps = 4;
     std::array<group, steps> groups;
     std::size_t current = 0;
+    std::uint32_t place = 0;
     auto const proceed = [&] {
         find_keys(groups[current]);
         look_up(groups[(current + steps - 1) % steps]);
@@ -83,11 +85,13 @@ void tracker<Extractor>::track_range(Packets const& packets, event_list& events)
         if constexpr (std::ranges::contiguous_range<Packets>)
             if (auto const left = std::ranges::data(packets) + std::ranges::size(packets) - &packet; left > far_ahead)
                 detail::fetch(*(&packet + far_ahead));
+        auto const here = place++;
         if (dedup_ && !(*dedup_)(packet)) {
             ++statistics_.copies;
             continue;
         }
         auto& g = groups[current];
+        g.place[g.size] = here;
         g.clock[g.size] = packet.clock;
         decoder_(packet, g.headers[g.size]);
         if (options_.verifying_checksums() && detail::is_corrupt(g.headers[g.size], packet.checksum)) [[unlikely]]
@@ -149,14 +153,16 @@ void tracker<Extractor>::update(group& g, std::size_t i, event_list& events) {
     auto const& h = g.headers[i];
     auto const now = tick(h, g.clock[i], events);
     ++statistics_.packets;
-    if (g.candidate[i] != none && carry_on(g.candidate[i], *g.found[i], h, now)) [[likely]]
+    if (g.candidate[i] != none && carry_on(g.candidate[i], *g.found[i], h, g.place[i], now)) [[likely]]
         return;
     if ((g.corrupt >> i & 1U) != 0) [[unlikely]]
         return update_corrupt(g, i, now, events);
     if (h.fragment_layer != 0) [[unlikely]]
-        return update_fragment(h, now, events);
+        return update_fragment(h, g.place[i], now, events);
     if (!g.found[i]) {
         ++statistics_.unmatched;
+        if (observer_ != nullptr)
+            observer_->apart(h, g.place[i], clock_.shown(now));
         return;
     }
     auto const& found = *g.found[i];
@@ -164,13 +170,16 @@ void tracker<Extractor>::update(group& g, std::size_t i, event_list& events) {
     std::size_t const side = found.orientation == records_[at].orientation ? 0 : 1;
     count(at, side, {1, h.wire_length, h.ip_length, h.payload_length}, h.time, h.time, now, events);
     note_datagram(at, side);
+    if (observer_ != nullptr && records_[at].mark != observer_->unshown)
+        show(at, side, h, g.place[i], now);
     progress(at, side, h, now, events);
 }
 
-// Most packets carry on what goes on; this is `flow_of`, `count` and `progress` for these. Returns false, and has done
-// nothing, if the packet is another.
+// Most packets carry on what goes on; this is `flow_of`, `count`, `show` and `progress` for these. Returns false, and
+// has done nothing, if the packet is another.
 template <extractor Extractor>
-bool tracker<Extractor>::carry_on(std::uint32_t at, found_key const& found, decode::headers const& h, timestamp now) {
+bool tracker<Extractor>::carry_on(std::uint32_t at, found_key const& found, decode::headers const& h, std::size_t place,
+                                  timestamp now) {
     auto& r = records_[at];
     std::size_t const side = found.orientation == r.orientation ? 0 : 1;
     bool const by_tcp = is_one_connection<Extractor> && h.has_tcp;
@@ -182,8 +191,9 @@ bool tracker<Extractor>::carry_on(std::uint32_t at, found_key const& found, deco
     r.last_time = h.time;
     r.see(now);
     r.add(side, {1, h.wire_length, h.ip_length, h.payload_length}, records_.rest(at));
-    show(at, side, h, now);
     auto const way = side == 0 ? r.orientation : opposite(r.orientation);
+    if (observer_ != nullptr && r.mark != observer_->unshown)
+        show(at, side, h, place, now);
     if constexpr (requires { extract_.update(states_[at], h, way); })
         extract_.update(states_[at], h, way);
     return true;
@@ -240,7 +250,10 @@ void tracker<Extractor>::update_corrupt(group& g, std::size_t i, timestamp now, 
 
 // Each fragment counts as it comes, and the datagram acts on the connection when it is complete.
 template <extractor Extractor>
-void tracker<Extractor>::update_fragment(decode::headers const& packet, timestamp now, event_list& events) {
+void tracker<Extractor>::update_fragment(decode::headers const& packet, std::size_t place, timestamp now,
+                                         event_list& events) {
+    if (observer_ != nullptr)
+        observer_->apart(packet, place, clock_.shown(now));
     expire_fragments(now, events);
     auto fragment = packet;
     if (packet.ip_layers != packet.fragment_layer)
@@ -252,7 +265,7 @@ void tracker<Extractor>::update_fragment(decode::headers const& packet, timestam
         if (result.waiting.packets != 0)
             count_only(fragment, result.waiting, now, events);
         if (result.cut && observer_ != nullptr && packet.protocol == decode::protocol::udp)
-            show_cut(packet, now, events);
+            show_cut(packet, place, now, events);
     } else if (result.attributed) {
         fragment.protocol = result.protocol;
         fragment.source_port = result.source_port;
@@ -266,26 +279,20 @@ void tracker<Extractor>::update_fragment(decode::headers const& packet, timestam
         return;
     if (auto const found = extract_(whole)) {
         auto const at = flow_of(*found, hash(found->key), none, whole, now, events);
-        progress(at, found->orientation == records_[at].orientation ? 0 : 1, whole, now, events);
+        std::size_t const side = found->orientation == records_[at].orientation ? 0 : 1;
+        if (observer_ != nullptr)
+            show(at, side, whole, place, now);
+        progress(at, side, whole, now, events);
     }
 }
 
 // The beginning of a datagram that can never be put together says more than nothing.
 template <extractor Extractor>
-void tracker<Extractor>::show_cut(decode::headers const& packet, timestamp now, event_list& events) {
+void tracker<Extractor>::show_cut(decode::headers const& packet, std::size_t place, timestamp now, event_list& events) {
     if (auto const found = extract_(packet)) {
         auto const at = flow_of(*found, hash(found->key), none, packet, now, events);
-        show(at, found->orientation == records_[at].orientation ? 0 : 1, packet, now);
+        show(at, found->orientation == records_[at].orientation ? 0 : 1, packet, place, now);
     }
-}
-
-template <extractor Extractor>
-void tracker<Extractor>::show(std::uint32_t at, std::size_t side, decode::headers const& h, timestamp now) {
-    if (observer_ == nullptr)
-        return;
-    auto& r = records_[at];
-    auto const way = side == 0 ? r.orientation : opposite(r.orientation);
-    observer_->packet({records_.rest(at).id, r.key, way, side == 0, r.ended != 0, r.mark}, h, clock_.shown(now));
 }
 
 template <extractor Extractor>
@@ -395,13 +402,20 @@ void tracker<Extractor>::begin_part(std::uint32_t at, timestamp first, timestamp
 }
 
 template <extractor Extractor>
+void tracker<Extractor>::show(std::uint32_t at, std::size_t side, decode::headers const& h, std::size_t place,
+                              timestamp now) {
+    auto& r = records_[at];
+    auto const way = side == 0 ? r.orientation : opposite(r.orientation);
+    observer_->packet({records_.rest(at).id, r.key, way, side == 0, r.ended != 0, r.mark, place}, h, clock_.shown(now));
+}
+
+template <extractor Extractor>
 void tracker<Extractor>::progress(std::uint32_t at, std::size_t side, decode::headers const& h, timestamp now,
                                   event_list& events) {
     auto& r = records_[at];
-    auto const way = side == 0 ? r.orientation : opposite(r.orientation);
-    show(at, side, h, now);
     if (!r.ended)
         r.see(now);
+    auto const way = side == 0 ? r.orientation : opposite(r.orientation);
     if constexpr (requires { extract_.update(states_[at], h, way); })
         extract_.update(states_[at], h, way);
     if (is_one_connection<Extractor> && h.has_tcp) {
@@ -499,6 +513,12 @@ auto tracker<Extractor>::standing(std::uint32_t at) const -> event_type {
     result.time = now().value_or(timestamp{});
     describe(at, result);
     return result;
+}
+
+template <extractor Extractor>
+auto tracker<Extractor>::standing_of(key_type const& key) const -> std::optional<event_type> {
+    auto const at = find(key, hash(key));
+    return at == none || records_[at].ended ? std::nullopt : std::optional{standing(at)};
 }
 
 template <extractor Extractor>
