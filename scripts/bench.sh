@@ -11,6 +11,7 @@
 # a second shard is worth.
 # scripts/bench.sh latency [option...]: from a sender's stamp to a handler; --help tells the options. With netring on Tokio
 # where cargo can fetch it.
+# scripts/bench.sh subscription [--check]: what subscriptions that match nothing cost, in memory and behind a filter in the kernel.
 source "$(dirname "$0")/common.sh"
 
 case ${1-} in
@@ -30,6 +31,13 @@ session | async | latency)
     exec "build/release/bench/bench.$1" "${@:2}"
     ;;
 esac
+if [ "${1-}" = subscription ]; then
+    install_packages "${BUILD_PACKAGES[@]}" "${BENCH_PACKAGES[@]}"
+    configure release
+    build release --target bench.subscription >/dev/null
+    build/release/bench/bench.subscription 20 "${@:2}"
+    exec build/release/bench/bench.subscription 10 pushed-down
+fi
 subject=receive check=() options=() peers=
 case ${1-} in
 receive | transmit | xdp | flow)
@@ -37,7 +45,7 @@ receive | transmit | xdp | flow)
     shift
     ;;
 -* | "") ;;
-*) fail "There is no benchmark of \"$1\", only of: receive, transmit, xdp, flow, session, async, latency" ;;
+*) fail "There is no benchmark of \"$1\", only of: receive, transmit, xdp, flow, session, async, latency, subscription" ;;
 esac
 while [ $# -gt 0 ]; do
     case $1 in

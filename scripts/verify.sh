@@ -227,13 +227,24 @@ subscriptions() {
     claim "frames from the SYN on, in order, each once; not is the complement; batches and company change nothing" \
         "the packets that were made" subscription.engine --run_test='*/frames*,not_*,fields*,cuts*,fragments*'
     NETRING_ASIO_MILLION=1 claim "nothing is kept of connections that can no longer match, over a million of them" \
-        "counters of the engine" subscription.engine --run_test='*/nothing*,what_*'
-    claim "receives, functions, channels, a source held up; pushed down into the kernel the deliveries are the same" \
+        "counters of the engine; resident pages, as the kernel counts them" \
+        subscription.engine --run_test='*/nothing*,what_is*,what_does*'
+    claim "receives, functions, channels to other threads, a source held up; live, pushed down, cut and alone the deliveries are the same" \
         "the same packets from memory" subscription.stream
+    claim "the same from a file and over AF_XDP, with a program pushed down and connections bypassed; a connection that was bypassed says so" \
+        "the same packets from memory; counters of the program" afxdp.subscriptions --run_test='*/wherever*,a_connection*'
+    claim "a bypass passes its connections but not their ends, nor fragments, tags or ICMP errors" \
+        "the kernel's test run of the program" afxdp.program --run_test='*/a_bypass*'
+    claim "a decided connection is bypassed until it ends, begins again, or somebody subscribes" \
+        "a bypass made of the test" subscription.engine --run_test='*/a_connection*,what_was*,with_a*'
+    claim "frames held for ever stop nothing beyond the pin budget; all come back when socket and context are gone, on another thread" \
+        "the ledger of the memory" afxdp.subscriptions --run_test='*/frames_held*'
     claim_script "an example writes each TLS connection to some names, from its SYN on, and logs the handshake" "tshark" \
         python3 test/example/tls_frames.py build/dev/example/tls_frames "${NETRING_ASIO_TRACES:-../shared/traces}"
     claim "frames held for ever; all come back, released on another thread" "the ledger of the test" \
         subscription.engine --run_test='*/held*'
+    claim_script "ten subscriptions of which none matches cost less than 25 ns a packet over tracking" \
+        "thread CPU time, interleaved, medians" scripts/bench.sh subscription --check
 }
 
 packages() {
