@@ -590,7 +590,8 @@ match http1_parser::probe(side, std::span<std::byte const> bytes) {
     if (line.size() != text.size())
         return is_request_line(line) ? match::yes : match::no;
     auto const method = line.substr(0, line.find(' '));
-    return method.size() < 3 || http1::is_method(method) ? match::maybe : match::no;
+    auto const goes_on = method.size() == line.size() && method.size() < 3;
+    return goes_on || http1::is_method(method) ? match::maybe : match::no;
 }
 
 } // namespace netring_asio::session

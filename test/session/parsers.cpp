@@ -430,3 +430,15 @@ BOOST_AUTO_TEST_CASE(quic_of_both_versions) {
         BOOST_TEST(damaged.messages.empty());
     }
 }
+
+BOOST_AUTO_TEST_CASE(what_cannot_become_a_request_is_refused_at_once) {
+    auto const verdict = [](std::string_view text) {
+        return session::http1_parser::probe(c, std::as_bytes(std::span{text}));
+    };
+    for (auto const text : {"no handshake", "A B", "lower /", "\x16\x03\x01"})
+        BOOST_TEST((verdict(text) == session::match::no), text);
+    for (auto const text : {"G", "PR", "GETS", "PROPFIND", "PROPFIND /a"})
+        BOOST_TEST((verdict(text) == session::match::maybe), text);
+    BOOST_TEST((verdict("PROPFIND /a HTTP/1.1\r\n") == session::match::yes));
+    BOOST_TEST((verdict("PROPFIND /a\r\n") == session::match::no));
+}
