@@ -54,8 +54,8 @@ make_debian13() {
     [ ! -x "$root/usr/bin/g++" ] || return 0
     install_packages mmdebstrap
     local mirror packages
-    mirror=$(sed -n 's|^URIs: *\(.*/debian\)/*$|\1|p; s|^deb \(http[^ ]*/debian\)/* .*|\1|p' \
-        /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null | head -n 1)
+    mirror=$(cat /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null |
+        sed -n 's|^URIs: *\(.*/debian\)/*$|\1|p; s|^deb \(http[^ ]*/debian\)/* .*|\1|p' | sed q) || true
     packages="${BUILD_PACKAGES[*]} iproute2 ethtool liburing-dev clang-19"
     packages=${packages//boost1.81/boost1.88} packages=${packages//boost-test1.81/boost-test1.88}
     packages=${packages//boost-program-options1.81/boost-program-options1.88} packages=${packages//boost-json1.81/boost-json1.88}

@@ -280,7 +280,7 @@ async() {
     claim "senders: results, errors, stops, siblings, coroutines, schedulers, what is abandoned; stop requests race with packets and lose none" \
         "sequence numbers; the thread sanitizer in CI" sender.programs
     claim "shards: both directions and all fragments of a flow reach one shard, IPv4 and IPv6, in tunnels and behind tags" \
-        "numbers in the frames" shards.running --run_test='*/both*,also_in*,by_ports*'
+        "numbers in the frames" shards.running --run_test='*/both*,also_in*,by_ports*,by_flow*,fragments*'
     claim "four shards find the flows that one finds; their events merge in order" "a single capture beside them" \
         shards.running --run_test='*/four*'
     claim "stopped in a flood every packet of the rings is delivered; limits, failures, processors" "the kernel's counters" \

@@ -12,8 +12,8 @@ namespace netring_asio {
 /// Opens the captures of `shards`, which share the packets of an interface as a fanout group.
 ///
 /// Without fanout options the packets are shared by `fanout_mode::addresses`: both directions of a flow and all its
-/// fragments reach one shard, also within a tunnel. For flows between few addresses `fanout_mode::hash` with
-/// `defragment` shares by ports; IPv6 fragments then go by their addresses, apart from the whole packets of their flow.
+/// fragments reach one shard, also within a tunnel. For flows between few addresses `fanout_mode::flows` shares by
+/// ports too; the shards then hand each other the fragments, so that these still reach the shard of their flow.
 class capture_group {
 public:
     explicit capture_group(capture_options options)

@@ -12,7 +12,7 @@ namespace netring_asio {
 /// How the kernel spreads packets over the members of a fanout group (packet(7), PACKET_FANOUT).
 ///
 /// With `hash` the fragments of a datagram go elsewhere than whole packets of the same flow; `defragment` mends that
-/// for IPv4. With `addresses` they need no mending.
+/// for IPv4. With `addresses` they need no mending; with `flows` the `shards` do it, for IPv4 and IPv6 and in tunnels.
 enum class fanout_mode : std::uint8_t {
     hash = 0,          ///< by flow hash: both directions and all packets of a flow reach one member
     load_balance = 1,  ///< round robin
@@ -22,7 +22,8 @@ enum class fanout_mode : std::uint8_t {
     queue_mapping = 5, ///< by the receive queue of the device
     classic_bpf = 6,   ///< a classic BPF program returns the member; set it with `program`
     extended_bpf = 7,  ///< an extended BPF program returns the member; set it with `program`
-    addresses = 255,   ///< by the innermost pair of IP addresses, both directions and all fragments: a classic program
+    flows = 254,     ///< as `addresses`, and by ports; fragments go by addresses, and `shards` hands them on: a program
+    addresses = 255, ///< by the innermost pair of IP addresses, both directions and all fragments: a classic program
 };
 
 /// Membership in a fanout group.

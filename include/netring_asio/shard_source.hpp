@@ -50,7 +50,7 @@ public:
     }
 
     bool try_receive(packet_batch& batch) { return state_->try_receive(batch); }
-    void cancel() { state_->source.cancel(); }
+    void cancel() { state_->cancel(); }
     void close() { state_->close(); }
 
     /// What the packets come from.

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <netring_asio/detail/hand_over.hpp>
 #include <netring_asio/detail/shard_thread.hpp>
 #include <netring_asio/error.hpp>
+#include <netring_asio/fanout.hpp>
 #include <netring_asio/packet_source.hpp>
 #include <netring_asio/shard_source.hpp>
 #include <netring_asio/shards_options.hpp>
@@ -11,6 +13,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
@@ -90,6 +93,12 @@ public:
         auto const now = std::chrono::system_clock::now();
         for (auto& m : members_)
             m.source->since = now;
+        if constexpr (requires(Source const& source) { source.options().fanout(); })
+            if (count() > 1 && std::ranges::all_of(members_, [](auto const& m) {
+                    auto const& fanout = m.source->source.options().fanout();
+                    return fanout && fanout->mode() == fanout_mode::flows;
+                }))
+                hand_over_fragments();
     }
 
     shards(shards const&) = delete;
@@ -99,6 +108,8 @@ public:
         halt();
         for (auto& m : members_)
             m.thread.join();
+        if (hand_overs_)
+            hand_overs_->silence();
     }
 
     std::size_t count() const noexcept { return members_.size(); }
@@ -171,6 +182,10 @@ public:
             total += m.source->source.statistics();
         return total;
     }
+    /// Of packets that the shards hand to each other, see `fanout_mode::flows`.
+    hand_over_statistics handed_over() const {
+        return hand_overs_ ? hand_overs_->statistics() : hand_over_statistics{};
+    }
     /// Those of one source.
     auto statistics(std::size_t index) const
         requires requires(Source const& source) { source.statistics(); }
@@ -186,6 +201,17 @@ private:
         std::exception_ptr failure;
     };
 
+    void hand_over_fragments() {
+        hand_overs_ = std::make_shared<detail::hand_over_group>(count(), [this](std::size_t i) {
+            boost::asio::post(members_[i].thread.context, [weak = std::weak_ptr{members_[i].source}] {
+                if (auto const source = weak.lock())
+                    source->wake();
+            });
+        });
+        for (std::size_t i = 0; i != count(); ++i)
+            members_[i].source->hands.emplace(hand_overs_, i);
+    }
+
     void fail(member& m, std::exception_ptr failure) {
         {
             std::lock_guard const lock{failures_};
@@ -199,6 +225,7 @@ private:
 
     shards_options options_;
     std::mutex failures_;
+    std::shared_ptr<detail::hand_over_group> hand_overs_;
     std::deque<member> members_;
 };
 

@@ -8,6 +8,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if_arp.h>
+#include <netinet/in.h>
 
 namespace netring_asio::afpacket::detail {
 namespace {
@@ -17,8 +18,23 @@ namespace bpf = netring_asio::detail::bpf;
 /// Offsets of headers that are passed over lie in words of scratch memory, for X is the only index.
 class address_program : netring_asio::detail::bpf_assembler {
 public:
+    enum class result : std::uint8_t { by_addresses, by_flows, unplaced };
+    enum class where : std::uint8_t { kernel, user_space };
+
+    address_program(result what, where place)
+        : what_{what}
+        , where_{place} {}
+
     std::vector<filter::instruction> make() {
-        find_network_header();
+        if (what_ == result::by_flows) {
+            emit(BPF_LD | BPF_IMM, 0);
+            keep(first_port);
+            keep(second_port);
+        }
+        if (where_ == where::kernel)
+            find_network_header();
+        else
+            begin_at_type();
         pass_tags();
         jump_by_type(level_[0].ipv4, level_[0].ipv6, not_ip_);
         for (std::size_t i = 0; i != level_.size(); ++i) {
@@ -27,14 +43,17 @@ public:
             place(level_[i].ipv6);
             pass_ipv6(i);
         }
-        hash();
+        if (what_ == result::unplaced)
+            tell_header();
+        else
+            hash();
         place(not_ip_);
         emit(BPF_RET | BPF_K, 0);
         return assemble();
     }
 
 private:
-    enum word : std::uint32_t { header, next, type, sum, other };
+    enum word : std::uint32_t { header, next, type, sum, other, first_port, second_port };
 
     void load(unsigned width, std::uint32_t offset) { emit(BPF_LD | BPF_IND | width, offset); }
     void recall(word from) { emit(BPF_LD | BPF_MEM, from); }
@@ -81,6 +100,12 @@ private:
         emit(BPF_LD | BPF_W | BPF_ABS, bpf::ancillary::protocol);
     }
 
+    void begin_at_type() {
+        emit(BPF_LD | BPF_IMM, 2);
+        keep(header);
+        emit(BPF_LD | BPF_H | BPF_ABS, 0);
+    }
+
     /// Tags that are in the packet still. Leaves the type of what follows in A.
     void pass_tags() {
         auto const done = make_label();
@@ -110,7 +135,7 @@ private:
         compute_with_x(BPF_ADD);
         keep(next);
         load(BPF_B, 9);
-        pass_transport(i, hash_ipv4_);
+        pass_transport(i, whole_ipv4_);
     }
 
     void pass_ipv6(std::size_t i) {
@@ -119,7 +144,10 @@ private:
         compute(BPF_ADD, 40);
         keep(next);
         load(BPF_B, 6);
-        pass_transport(i, hash_ipv6_);
+        if (what_ == result::unplaced)
+            for (std::uint32_t const extension : {0U, 43U, 44U, 51U, 60U, 135U, 139U, 140U})
+                jump_if(BPF_JEQ, extension, hash_ipv6_);
+        pass_transport(i, whole_ipv6_);
     }
 
     /// Where A says that a tunnel follows, goes on with what is in it; else with `give_up`.
@@ -262,15 +290,74 @@ private:
         scatter();
     }
 
-    /// The sum of both addresses, each scattered, is the same for both directions.
+    /// Leads what is no fragment to its hash, with the ports where they count.
+    void find_ports() {
+        if (what_ == result::by_addresses) {
+            place(whole_ipv4_);
+            jump(hash_ipv4_);
+            place(whole_ipv6_);
+            return jump(hash_ipv6_);
+        }
+        place(whole_ipv4_);
+        index(header);
+        load(BPF_B, 9);
+        jump_unless_ports(hash_ipv4_);
+        load(BPF_B, 0);
+        compute(BPF_AND, 0xf);
+        compute(BPF_LSH, 2);
+        compute_with_x(BPF_ADD);
+        a_to_x();
+        keep_ports(0);
+        jump(hash_ipv4_);
+        place(whole_ipv6_);
+        index(header);
+        load(BPF_B, 6);
+        jump_unless_ports(hash_ipv6_);
+        keep_ports(40);
+        jump(hash_ipv6_);
+    }
+    void jump_unless_ports(label otherwise) {
+        auto const found = make_label();
+        for (std::uint32_t const protocol : {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP, IPPROTO_UDPLITE})
+            jump_if(BPF_JEQ, protocol, found);
+        jump(otherwise);
+        place(found);
+    }
+    void keep_ports(std::uint32_t at) {
+        load(BPF_H, at);
+        keep(first_port);
+        load(BPF_H, at + 2);
+        keep(second_port);
+    }
+    void add_port(word port) {
+        if (what_ != result::by_flows)
+            return;
+        index(port);
+        compute_with_x(BPF_ADD);
+        scatter();
+    }
+
+    void tell_header() {
+        for (auto const at : {hash_ipv4_, hash_ipv6_})
+            place(at);
+        recall(header);
+        emit(BPF_RET | bpf::ret_a);
+        for (auto const at : {whole_ipv4_, whole_ipv6_})
+            place(at);
+    }
+
+    /// The sum of both ends, each scattered, is the same for both directions.
     void hash() {
+        find_ports();
         auto const last = make_label();
         for (auto const& [at, first, second, words] :
              {place_of_addresses{hash_ipv4_, 12, 16, 1}, place_of_addresses{hash_ipv6_, 8, 24, 4}}) {
             place(at);
             hash_address(first, words);
+            add_port(first_port);
             keep(sum);
             hash_address(second, words);
+            add_port(second_port);
             index(sum);
             compute_with_x(BPF_ADD);
             jump(last);
@@ -290,6 +377,10 @@ private:
         int words;
     };
 
+    result what_;
+    where where_;
+    label whole_ipv4_ = make_label();
+    label whole_ipv6_ = make_label();
     label hash_ipv4_ = make_label();
     label hash_ipv6_ = make_label();
     label not_ip_ = make_label();
@@ -299,6 +390,17 @@ private:
 
 } // namespace
 
-std::vector<filter::instruction> make_address_program() { return address_program{}.make(); }
+std::vector<filter::instruction> make_address_program() {
+    return address_program{address_program::result::by_addresses, address_program::where::kernel}.make();
+}
+std::vector<filter::instruction> make_flow_program() {
+    return address_program{address_program::result::by_flows, address_program::where::kernel}.make();
+}
+std::vector<filter::instruction> make_flow_place_program() {
+    return address_program{address_program::result::by_flows, address_program::where::user_space}.make();
+}
+std::vector<filter::instruction> make_unplaced_program() {
+    return address_program{address_program::result::unplaced, address_program::where::user_space}.make();
+}
 
 } // namespace netring_asio::afpacket::detail

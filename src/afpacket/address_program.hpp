@@ -14,4 +14,15 @@ namespace netring_asio::afpacket::detail {
 /// is 0. Classic BPF, because extended needs a privilege beyond that of capturing.
 std::vector<filter::instruction> make_address_program();
 
+/// The same by ports too, where TCP, UDP, UDP-Lite or SCTP follows an IP header at once. What is a fragment, or has
+/// IPv6 extension headers, goes by its addresses.
+std::vector<filter::instruction> make_flow_program();
+
+/// `make_flow_program` for user space: over the bytes from the EtherType on.
+std::vector<filter::instruction> make_flow_place_program();
+
+/// Over these bytes: at what offset the IP header begins for which `make_flow_program` leaves ports out though there
+/// may be some, 0 if there is none.
+std::vector<filter::instruction> make_unplaced_program();
+
 } // namespace netring_asio::afpacket::detail

@@ -264,7 +264,8 @@ bool ring_opener::join_fanout(error_code& ec) {
         flags |= PACKET_FANOUT_FLAG_DEFRAG;
     if (options.ignore_outgoing())
         flags |= PACKET_FANOUT_FLAG_IGNORE_OUTGOING; // in a group the option of the socket has no effect
-    auto const mode = o.mode() == fanout_mode::addresses ? fanout_mode::classic_bpf : o.mode();
+    bool const of_ours = o.mode() == fanout_mode::addresses || o.mode() == fanout_mode::flows;
+    auto const mode = of_ours ? fanout_mode::classic_bpf : o.mode();
     struct {
         std::uint16_t id;
         std::uint16_t type_flags;
@@ -276,7 +277,9 @@ bool ring_opener::join_fanout(error_code& ec) {
         return errno == EINVAL || errno == EALREADY ? fail(ec, error::fanout_conflict, "fanout")
                                                     : fail_with_errno(ec, "fanout");
     if (mode == fanout_mode::classic_bpf) {
-        auto program = o.mode() == fanout_mode::addresses ? detail::make_address_program() : o.classic_program();
+        auto program = o.mode() == fanout_mode::addresses ? detail::make_address_program()
+                       : o.mode() == fanout_mode::flows   ? detail::make_flow_program()
+                                                          : o.classic_program();
         sock_fprog const argument{static_cast<unsigned short>(program.size()),
                                   reinterpret_cast<sock_filter*>(program.data())};
         if (!set(SOL_PACKET, PACKET_FANOUT_DATA, argument, ec, "fanout: program"))

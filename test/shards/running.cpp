@@ -97,7 +97,8 @@ constexpr unsigned pairs = 24;
 unsigned ethertype(unsigned version) { return version == 4 ? 0x0800 : 0x86dd; }
 
 /// The shard that each frame came to, by its number; frames of the pair p are numbered from 1000 * p on.
-std::map<std::uint32_t, std::size_t> shard_of_frames(nr::capture_options const& options, frames const& all) {
+std::map<std::uint32_t, std::size_t> shard_of_frames(nr::capture_options const& options, frames const& all,
+                                                     nr::hand_over_statistics* handed = nullptr) {
     lab::pair const wire;
     auto group = group_on(wire, options);
     std::mutex mutex;
@@ -111,13 +112,29 @@ std::map<std::uint32_t, std::size_t> shard_of_frames(nr::capture_options const& 
                 co_return;
             std::lock_guard const lock{mutex};
             for (auto const packet : batch)
-                seen[number_of(packet.data)] = self.index();
+                if (!seen.emplace(number_of(packet.data), self.index()).second)
+                    throw std::runtime_error{"twice"};
         }
     });
     wire.left.send_each(all);
     group.stop();
     group.wait();
+    if (handed != nullptr)
+        *handed = group.handed_over();
     return seen;
+}
+
+/// What comes of a number's thousand comes to one shard.
+void expect_thousands_together(std::map<std::uint32_t, std::size_t> const& seen) {
+    std::map<std::uint32_t, std::set<std::size_t>> places;
+    std::set<std::size_t> used;
+    for (auto const& [number, shard] : seen) {
+        places[number / 1000].insert(shard);
+        used.insert(shard);
+    }
+    for (auto const& [which, shards] : places)
+        BOOST_TEST(shards.size() == 1U, "frames of " << which << " came to " << shards.size() << " shards");
+    BOOST_TEST(used.size() == count);
 }
 
 template <class Wrap>
@@ -132,15 +149,7 @@ void expect_pairs_together(unsigned version, Wrap wrap) {
     }
     auto const seen = shard_of_frames(small(), all);
     BOOST_TEST(seen.size() == all.size());
-    std::map<std::uint32_t, std::set<std::size_t>> of_pair;
-    std::set<std::size_t> used;
-    for (auto const& [number, shard] : seen) {
-        of_pair[number / 1000].insert(shard);
-        used.insert(shard);
-    }
-    for (auto const& [pair, places] : of_pair)
-        BOOST_TEST(places.size() == 1U, "pair " << pair << " came to " << places.size() << " shards");
-    BOOST_TEST(used.size() == count);
+    expect_thousands_together(seen);
 }
 
 } // namespace
@@ -205,16 +214,82 @@ BOOST_AUTO_TEST_CASE(by_ports_a_flow_and_its_ipv4_fragments_reach_one_shard) {
         }
     }
     auto const seen = shard_of_frames(small().fanout(nr::fanout_options{nr::fanout_mode::hash}.defragment(true)), all);
-    std::map<std::uint32_t, std::set<std::size_t>> of_flow;
-    std::set<std::size_t> used;
-    for (auto const& [number, shard] : seen) {
-        of_flow[number / 1000].insert(shard);
-        used.insert(shard);
-    }
     BOOST_TEST(seen.size() == 64U * 4);
-    for (auto const& [flow, places] : of_flow)
-        BOOST_TEST(places.size() == 1U, "flow " << flow << " came to " << places.size() << " shards");
-    BOOST_TEST(used.size() == count);
+    expect_thousands_together(seen);
+}
+
+BOOST_AUTO_TEST_CASE(by_flow_fragments_are_handed_to_the_shard_of_their_flow) {
+    constexpr unsigned flows = 48;
+    for (unsigned const version : {4U, 6U})
+        for (bool const tunneled : {false, true}) {
+            BOOST_TEST_CONTEXT("IPv" << version << (tunneled ? " in VXLAN" : "")) {
+                frames all, later;
+                auto const add = [&](frames& to, test::craft packet, std::uint32_t number) {
+                    packet.ethernet(ethertype(version));
+                    if (tunneled)
+                        packet.put({8, 0, 0, 0, 0, 0, 7, 0})
+                            .udp(number % 5 + 40'000, 4789)
+                            .ipv4("192.0.2.1", "192.0.2.2", 17)
+                            .ethernet(0x0800);
+                    to.push_back(bytes_of(packet));
+                    put_number(to.back(), number);
+                };
+                for (unsigned flow = 1; flow <= flows; ++flow) {
+                    std::uint32_t number = flow * 1000;
+                    for (bool const back : {false, true}) {
+                        auto const from = address(version, back ? 2 : 1);
+                        auto const to = address(version, back ? 1 : 2);
+                        auto const udp = [&](std::size_t payload) {
+                            return back ? test::craft{payload}.udp(53, flow) : test::craft{payload}.udp(flow, 53);
+                        };
+                        auto const part = [&](test::craft bytes, unsigned offset, bool more, unsigned id) {
+                            if (version == 4)
+                                return bytes.ipv4(from.c_str(), to.c_str(), 17, offset / 8 | (more ? 0x2000 : 0), id);
+                            bytes.put({17, 0, offset >> 8, offset | (more ? 1U : 0U), 0, 0, id >> 8, id & 255});
+                            return bytes.ipv6(from.c_str(), to.c_str(), 44);
+                        };
+                        add(all, ip(udp(40), version, from, to, 17), number++);
+                        for (unsigned const order : {0U, 1U, 2U}) { // in order, the first last, and far apart
+                            auto const id = flow * 8 + order * 2 + (back ? 1 : 0);
+                            auto& last = order == 2 ? later : all;
+                            if (order != 1)
+                                add(all, part(udp(40), 0, true, id), number++);
+                            add(order == 2 ? later : all, part(test::craft{48}, 48, true, id), number++);
+                            add(last, part(test::craft{20}, 96, false, id), number++);
+                            if (order == 1)
+                                add(all, part(udp(40), 0, true, id), number++);
+                        }
+                        if (version == 6) // an extension header before the ports, and a fragment that is the only one
+                            for (unsigned const next : {60U, 44U})
+                                add(all, udp(40).put({17, 0, 0, 0, 0, 0, 0, 0}).ipv6(from.c_str(), to.c_str(), next),
+                                    number++);
+                    }
+                }
+                all.insert(all.end(), later.begin(), later.end());
+                nr::hand_over_statistics handed;
+                auto const seen =
+                    shard_of_frames(roomy().fanout(nr::fanout_options{nr::fanout_mode::flows}), all, &handed);
+                BOOST_TEST(seen.size() == all.size());
+                expect_thousands_together(seen);
+                BOOST_TEST(handed.handed > all.size() / 2);
+                BOOST_TEST(handed.waited >= flows * 4);
+                BOOST_TEST(handed.unplaced == 0U);
+                BOOST_TEST(handed.lost == 0U);
+            }
+        }
+}
+
+BOOST_AUTO_TEST_CASE(fragments_without_a_first_one_stay_where_they_came) {
+    frames all;
+    for (unsigned i = 0; i != 200; ++i) {
+        all.push_back(bytes_of(test::craft{40}.ipv4("10.0.0.1", "10.0.0.2", 17, 3, i / 100).ethernet(0x0800)));
+        put_number(all.back(), i);
+    }
+    nr::hand_over_statistics handed;
+    auto const seen = shard_of_frames(small().fanout(nr::fanout_options{nr::fanout_mode::flows}), all, &handed);
+    BOOST_TEST(seen.size() == all.size());
+    BOOST_TEST(handed.handed == 0U);
+    BOOST_TEST(handed.unplaced == all.size());
 }
 
 BOOST_AUTO_TEST_CASE(four_shards_find_what_one_finds_and_merge_it_in_order) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <netring_asio/detail/complete_immediately.hpp>
+#include <netring_asio/detail/hand_over.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/packet/packet_batch.hpp>
 
@@ -59,17 +60,51 @@ struct shard_source_state : std::enable_shared_from_this<shard_source_state<Sour
         settling.cancel();
         deadline.cancel();
         source.close();
+        if (hands)
+            hands->leave();
+    }
+
+    void cancel() {
+        woken = false;
+        source.cancel();
     }
 
     bool try_receive(packet_batch& batch) {
-        while (!closed && source.try_receive(batch))
+        if (closed || receiving)
+            return false;
+        if (hands && hands->take(batch))
+            return true;
+        while (source.try_receive(batch))
             if (admit(batch))
                 return true;
         return false;
     }
 
-    /// Leaves out what was captured before all shards were there to share the packets; false where that is all.
+    /// Other shards may have handed packets over, or have no more to hand over.
+    void wake() {
+        if (!receiving || closed)
+            return;
+        woken = true;
+        source.cancel();
+    }
+
+    /// Whether packets wait that other shards handed over.
+    bool is_owed() const { return hands && !receiving && !closed && hands->waiting(); }
+
+    /// Whether no packet comes any more, once the source is drained.
+    bool finished() { return closed || !hands || hands->finish(); }
+
+    /// Leaves out what belongs to other shards; false where that is all.
     bool admit(packet_batch& batch) {
+        if (!in_time(batch))
+            return false;
+        if (hands)
+            hands->sort(batch);
+        return !batch.empty();
+    }
+
+    /// Leaves out what was captured before all shards were there to share the packets; false where that is all.
+    bool in_time(packet_batch& batch) {
         if (!since)
             return true;
         std::size_t early = 0;
@@ -88,6 +123,9 @@ struct shard_source_state : std::enable_shared_from_this<shard_source_state<Sour
 
     Source source;
     std::optional<timestamp> since;
+    std::optional<hand_over> hands; // where the kernel cannot place all packets
+    bool receiving = false;
+    bool woken = false;    // the receive of the source was cancelled to look at what was handed over
     bool draining = false; // what is not there at once does not come any more
     bool closed = false;
 
@@ -125,18 +163,32 @@ public:
     void start() {
         auto& source = state_->source;
         auto& out = *out_;
+        state_->receiving = true;
         source.async_receive(out, std::move(*this));
     }
 
     void operator()(error_code ec, std::size_t) {
         auto& s = *state_;
-        if (!ec && !s.admit(*out_)) {
-            if (cancellation_.cancelled() == boost::asio::cancellation_type::none)
-                return start();
-            ec = boost::asio::error::operation_aborted;
+        bool again = false;
+        if (ec != error::operation_in_progress) {
+            s.receiving = false;
+            bool const woken = std::exchange(s.woken, false);
+            bool const cancelled = cancellation_.cancelled() != boost::asio::cancellation_type::none;
+            if (!ec && !s.admit(*out_)) {
+                ec = boost::asio::error::operation_aborted;
+                again = !cancelled;
+            }
+            if (ec == boost::asio::error::operation_aborted && (s.draining || (woken && !cancelled))) {
+                bool const found = s.try_receive(*out_);
+                again = !found && !cancelled && !(s.draining && s.finished());
+                if (found)
+                    ec = {};
+                else if (s.draining && s.finished())
+                    ec = boost::asio::error::eof;
+            }
         }
-        if (ec == boost::asio::error::operation_aborted && s.draining)
-            ec = s.try_receive(*out_) ? error_code{} : error_code{boost::asio::error::eof};
+        if (again)
+            return start();
         state_.reset();
         std::move(handler_)(ec, ec ? std::size_t{0} : out_->size());
     }
@@ -160,11 +212,12 @@ public:
 
     template <class Handler>
     void operator()(Handler&& handler, packet_batch* out) const {
-        if (state_->draining) {
+        if ((state_->draining && !state_->receiving) || state_->is_owed()) {
             out->reset();
             bool const found = state_->try_receive(*out);
-            return complete_immediately(get_executor(), std::forward<Handler>(handler),
-                                        found ? error_code{} : error_code{boost::asio::error::eof}, out->size());
+            if (found || (state_->draining && state_->finished()))
+                return complete_immediately(get_executor(), std::forward<Handler>(handler),
+                                            found ? error_code{} : error_code{boost::asio::error::eof}, out->size());
         }
         shard_receive_op<State, std::decay_t<Handler>>{state_, *out, std::forward<Handler>(handler)}.start();
     }
