@@ -61,7 +61,7 @@ void print(nr::bridge_statistics const& statistics) {
 
 int main(int argc, char** argv) {
     try {
-        po::options_description options{"bridge: forwards between two interfaces until Ctrl-C"};
+        po::options_description options{"bridge: forwards between two interfaces until Ctrl-C or for a time"};
         // clang-format off
         options.add_options()
             ("help", "print this and exit")
@@ -69,6 +69,7 @@ int main(int argc, char** argv) {
             ("right", po::value<std::string>()->required(), "network interface")
             ("drop", po::value<std::string>()->default_value(""), "tcpdump expression of what is not forwarded")
             ("interval", po::value<unsigned>()->default_value(0, "never"), "seconds between reports")
+            ("duration", po::value<unsigned>()->default_value(0, "for ever"), "seconds to run")
             ("verbose", "tell what could not be forwarded, and why");
         // clang-format on
         po::variables_map values;
@@ -108,11 +109,18 @@ int main(int argc, char** argv) {
         if (interval.count() != 0)
             report();
 
+        net::steady_timer end{context};
+        if (auto const seconds = values["duration"].as<unsigned>(); seconds != 0) {
+            end.expires_after(std::chrono::seconds{seconds});
+            end.async_wait([&](nr::error_code error) { error ? void() : bridge.cancel(); });
+        }
+
         nr::error_code result;
         bridge.async_run([&](nr::error_code error) {
             result = error;
             signals.cancel();
             timer.cancel();
+            end.cancel();
         });
         context.run();
         print(bridge.statistics());

@@ -13,8 +13,10 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <chrono>
 #include <exception>
 #include <iostream>
 #include <string>
@@ -52,20 +54,27 @@ net::awaitable<void> log(Source source) {
 } // namespace
 
 int main(int argc, char** argv) {
-    std::string_view const kind = argc == 3 ? argv[1] : "";
+    std::string_view const kind = argc == 3 || argc == 4 ? argv[1] : "";
     if (kind != "--file" && kind != "--interface") {
-        std::cerr << "session_log --file FILE | --interface NAME\n";
+        std::cerr << "session_log --file FILE | --interface NAME [SECONDS]\n";
         return 2;
     }
     try {
         net::io_context context{1};
-        net::signal_set signals{context, SIGINT, SIGTERM};
-        signals.async_wait([&](nr::error_code error, int) {
+        auto const stop = [&](nr::error_code error, int = 0) {
             if (!error)
                 context.stop();
-        });
+        };
+        net::signal_set signals{context, SIGINT, SIGTERM};
+        signals.async_wait(stop);
+        net::steady_timer limit{context};
+        if (argc == 4) {
+            limit.expires_after(std::chrono::seconds{std::stoul(argv[3])});
+            limit.async_wait(stop);
+        }
         auto const done = [&](std::exception_ptr failure) {
             signals.cancel();
+            limit.cancel();
             if (failure)
                 std::rethrow_exception(failure);
         };

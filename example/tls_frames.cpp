@@ -8,10 +8,13 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 
+#include <chrono>
 #include <exception>
 #include <filesystem>
 #include <iostream>
+#include <string>
 #include <string_view>
 #include <variant>
 
@@ -22,7 +25,7 @@ namespace subscription = netring_asio::subscription;
 namespace {
 
 template <class Source>
-void run(net::io_context& context, Source source, std::string_view names, char const* output) {
+void run(net::io_context& context, Source source, std::string_view names, char const* output, unsigned seconds) {
     auto const wanted = subscription::fields::tls_sni.matches(names);
     nr::pcap::writer file{nr::pcap::writer_options{output}};
     nr::subscriptions interest{std::move(source)};
@@ -33,9 +36,14 @@ void run(net::io_context& context, Source source, std::string_view names, char c
         std::cout << ' ' << std::get<nr::session::tls::handshake>(s.message) << std::endl;
     });
     net::signal_set signals{context, SIGINT, SIGTERM};
-    signals.async_wait([&](nr::error_code error, int) { error ? void() : interest.cancel(); });
+    auto const stop = [&](nr::error_code error, int = 0) { error ? void() : interest.cancel(); };
+    signals.async_wait(stop);
+    net::steady_timer limit{context, std::chrono::seconds{seconds}};
+    if (seconds != 0)
+        limit.async_wait(stop);
     interest.async_run([&](nr::error_code error) {
         signals.cancel();
+        limit.cancel();
         if (error && error != net::error::operation_aborted)
             throw nr::system_error{error};
     });
@@ -46,13 +54,15 @@ void run(net::io_context& context, Source source, std::string_view names, char c
 } // namespace
 
 int main(int argc, char** argv) try {
-    if (argc != 4)
-        return std::cerr << "tls_frames FILE|INTERFACE NAMES OUTPUT, where NAMES is a regular expression\n", 2;
+    if (argc != 4 && argc != 5)
+        return std::cerr << "tls_frames FILE|INTERFACE NAMES OUTPUT [SECONDS], where NAMES is a regular expression\n",
+               2;
+    auto const seconds = argc == 5 ? static_cast<unsigned>(std::stoul(argv[4])) : 0;
     net::io_context context{1};
     if (std::filesystem::exists(argv[1]))
-        run(context, nr::pcap_source{context, nr::pcap_source_options{argv[1]}}, argv[2], argv[3]);
+        run(context, nr::pcap_source{context, nr::pcap_source_options{argv[1]}}, argv[2], argv[3], seconds);
     else
-        run(context, nr::capture{context, nr::capture_options{argv[1]}}, argv[2], argv[3]);
+        run(context, nr::capture{context, nr::capture_options{argv[1]}}, argv[2], argv[3], seconds);
 } catch (std::exception const& e) {
     std::cerr << "tls_frames: " << e.what() << '\n';
     return 1;
