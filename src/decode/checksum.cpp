@@ -31,6 +31,7 @@ std::optional<addresses> find_addresses(frame_reader const& frame, headers const
     auto next = frame.byte(packet.ip_offset + std::size_t{6});
     for (std::size_t at = packet.ip_offset + std::size_t{40}; at < packet.transport_offset;) {
         auto const end = at + (next == protocol::authentication ? (frame.byte(at + 1) + std::size_t{2}) * 4
+                               : next == protocol::fragment     ? std::size_t{8}
                                                                 : (frame.byte(at + 1) + std::size_t{1}) * 8);
         if (next == protocol::destination_options && has_home_address(frame, at + 2, end))
             return std::nullopt;
@@ -105,6 +106,17 @@ checksum_verdict verify_checksums(headers const& packet, checksum_state state) n
         return result;
     auto const transport = verify_transport(frame, packet);
     return transport == checksum_verdict::unknown ? result : transport;
+}
+
+checksum_verdict verify_datagram(headers const& datagram, headers const& fragment) noexcept {
+    if (!datagram.has_ip() || datagram.is_fragment)
+        return checksum_verdict::unknown;
+    if (fragment.ip_version == 6) {
+        auto const found = find_addresses(frame_reader{fragment.data}, fragment);
+        if (!found || found->destination != fragment.ip_offset + std::size_t{24})
+            return checksum_verdict::unknown;
+    }
+    return verify_transport(frame_reader{datagram.data}, datagram);
 }
 
 } // namespace netring_asio::decode

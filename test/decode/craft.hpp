@@ -82,21 +82,15 @@ public:
     }
     craft& vlan(unsigned id, unsigned type) { return put({id >> 8, id & 255, type >> 8, type & 255}); }
     craft& ethernet(unsigned type) { return put({2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, type >> 8, type & 255}); }
-    /// Right checksums of the IPv4 header, which begins at `ip`, and of TCP or UDP behind it; call it last.
-    craft& sign(std::size_t ip = 14) {
-        auto const sum = [this](std::size_t from, std::size_t to, unsigned start) {
-            for (; from < to; from += 2)
-                start += static_cast<unsigned>(bytes_[from] << 8) + (from + 1 < to ? bytes_[from + 1] : 0U);
-            while (start >> 16 != 0)
-                start = (start & 0xffff) + (start >> 16);
-            return start;
-        };
-        auto const store = [this](std::size_t at, unsigned value) {
-            bytes_[at] = static_cast<std::uint8_t>(~value >> 8);
-            bytes_[at + 1] = static_cast<std::uint8_t>(~value);
-        };
+    /// The right checksum of the IPv4 header, which begins at `ip`.
+    craft& sign_header(std::size_t ip = 14) {
         store(ip + 10, 0xffff);
         store(ip + 10, sum(ip, ip + 20, 0));
+        return *this;
+    }
+    /// That, and the right checksum of TCP or UDP behind it; call it last.
+    craft& sign(std::size_t ip = 14) {
+        sign_header(ip);
         auto const field = ip + 20 + (bytes_[ip + 9] == 6 ? 16U : 6U);
         store(field, 0xffff);
         store(field,
@@ -122,6 +116,18 @@ public:
     }
 
 private:
+    unsigned sum(std::size_t from, std::size_t to, unsigned start) const {
+        for (; from < to; from += 2)
+            start += static_cast<unsigned>(bytes_[from] << 8) + (from + 1 < to ? bytes_[from + 1] : 0U);
+        while (start >> 16 != 0)
+            start = (start & 0xffff) + (start >> 16);
+        return start;
+    }
+    void store(std::size_t at, unsigned value) {
+        bytes_[at] = static_cast<std::uint8_t>(~value >> 8);
+        bytes_[at + 1] = static_cast<std::uint8_t>(~value);
+    }
+
     std::vector<std::uint8_t> bytes_;
 };
 

@@ -413,6 +413,36 @@ BOOST_AUTO_TEST_CASE(a_wrong_checksum_is_a_letter) {
 }
 
 // A flood of attempts passes through a full table and leaves the connections that are there alone.
+BOOST_AUTO_TEST_CASE(a_wrong_checksum_of_fragments_is_a_letter) {
+    for (bool const right : {true, false}) {
+        std::string payload(1'000, 'x');
+        auto datagram = test::craft{payload}.udp(1000, 2000).ipv4("10.0.0.1", "10.0.0.2", 17).ethernet(0x0800);
+        datagram.sign().bytes().back() ^= right ? 0 : 1;
+        std::string const carried(datagram.bytes().begin() + 34, datagram.bytes().end());
+        std::array const fragments{
+            test::craft{carried.substr(400)}.ipv4("10.0.0.1", "10.0.0.2", 17, 400 / 8).ethernet(0x0800),
+            test::craft{carried.substr(0, 400)}.ipv4("10.0.0.1", "10.0.0.2", 17, 0x2000).ethernet(0x0800)};
+        for (bool const verifying : {true, false}) {
+            flow::tracker tracker{flow::five_tuple{}, flow::tracker_options{}.verifying_checksums(verifying)};
+            std::vector<flow::event> events;
+            for (auto fragment : fragments) {
+                fragment.sign_header();
+                auto view = fragment.view();
+                view.time = nr::timestamp{std::chrono::seconds{1'000}};
+                tracker.track(std::span{&view, 1}, events);
+            }
+            tracker.flush(events);
+            auto const& stats = events.back().stats;
+            BOOST_TEST_CONTEXT("right " << right << ", verifying " << verifying) {
+                BOOST_TEST(stats.history.str() == (right || !verifying ? "D" : "DC"));
+                BOOST_TEST(stats.forward.packets == 2u);
+                BOOST_TEST(stats.forward.bad_checksums == (right || !verifying ? 0u : 1u));
+                BOOST_TEST(tracker.statistics().bad_checksums == (right || !verifying ? 0u : 1u));
+            }
+        }
+    }
+}
+
 BOOST_AUTO_TEST_CASE(a_flood_evicts_no_connection) {
     constexpr std::size_t table = 4096;
     constexpr unsigned established = 500;

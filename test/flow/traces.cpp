@@ -2,6 +2,7 @@
 
 #include "pcap/files.hpp"
 #include <netring_asio/decode/checksum.hpp>
+#include <netring_asio/decode/defragmenter.hpp>
 #include <netring_asio/flow/community_id.hpp>
 #include <netring_asio/flow/tracker.hpp>
 #include <netring_asio/pcap/reader.hpp>
@@ -245,8 +246,8 @@ std::map<std::string, std::string> const other_checksums{
     {"ndpi_icmp-tunnel.pcap", "checksums of ICMP, which the list has none of"},
     {"ndpi_vxlan.pcap", "headers outside a tunnel"},
     {"tcpdump_bigtcp-ipv4.pcap", "a length of 0: segments will have checksums"},
-    {"zeek_gtp1_gn_normal_incl_fragmentation.pcap", "a datagram of fragments"},
-    {"zeek_gtp_ext_header.pcap", "a datagram of fragments"},
+    {"zeek_gtp1_gn_normal_incl_fragmentation.pcap", "headers outside a tunnel"},
+    {"zeek_gtp_ext_header.pcap", "headers outside a tunnel"},
 };
 
 /// How many packets of a capture have a wrong one by tshark.
@@ -285,10 +286,17 @@ BOOST_AUTO_TEST_CASE(wrong_checksums_as_tshark_finds_them, *files::has_traces())
         reader.open(nr::pcap::reader_options{file}, error);
         nr::packet_batch batch;
         nr::decode::headers headers;
+        nr::decode::defragmenter defragmenter;
         while (!error && reader.read(batch, error) != 0)
             for (auto const& packet : batch) {
                 nr::decode::decoder{}(packet, headers);
-                auto const verdict = nr::decode::verify_checksums(headers);
+                auto verdict = nr::decode::verify_checksums(headers);
+                if (headers.is_fragment) {
+                    auto whole = headers;
+                    auto const datagram = defragmenter.add(headers, packet.time).datagram;
+                    if (!datagram.empty() && nr::decode::decoder{}.datagram(datagram, whole))
+                        verdict = nr::decode::verify_datagram(whole, headers);
+                }
                 got += verdict == nr::decode::checksum_verdict::wrong_network ||
                                verdict == nr::decode::checksum_verdict::wrong_transport
                            ? 1

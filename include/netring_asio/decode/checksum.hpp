@@ -23,4 +23,8 @@ enum class checksum_verdict : std::uint8_t {
 NETRING_ASIO_API checksum_verdict verify_checksums(headers const& packet,
                                                    checksum_state state = checksum_state::unknown) noexcept;
 
+/// Verifies the transport's checksum of a datagram put together from fragments, see `defragmenter`, of which `fragment`
+/// is one: its extension headers, which are not in the datagram, can hide an address.
+NETRING_ASIO_API checksum_verdict verify_datagram(headers const& datagram, headers const& fragment) noexcept;
+
 } // namespace netring_asio::decode

@@ -57,6 +57,12 @@ inline bool is_corrupt(decode::headers const& packet, checksum_state state) noex
     return verdict == decode::checksum_verdict::wrong_network || verdict == decode::checksum_verdict::wrong_transport;
 }
 
+// A corrupt packet is no word of the connection's.
+inline void forget_connection(decode::headers& packet) noexcept {
+    packet.has_tcp = false;
+    packet.tcp_flags = 0;
+}
+
 // Has the headers of a packet come, without making room for them where flows lie.
 inline void fetch(packet_view const& packet) noexcept {
     constexpr std::size_t cache_line = 64;
@@ -233,9 +239,8 @@ void tracker<Extractor>::update_corrupt(group& g, std::size_t i, timestamp now, 
     ++statistics_.bad_checksums;
     if (!g.found[i] || decode::verify_checksums(g.headers[i]) == decode::checksum_verdict::wrong_network)
         return;
-    auto h = g.headers[i]; // without what it says of a connection
-    h.has_tcp = false;
-    h.tcp_flags = 0;
+    auto h = g.headers[i];
+    detail::forget_connection(h);
     auto const& found = *g.found[i];
     auto const at = flow_of(found, g.hash[i], none, h, now, events);
     auto& r = records_[at];
@@ -278,8 +283,18 @@ void tracker<Extractor>::update_fragment(decode::headers const& packet, std::siz
     if (!decoder_.datagram(result.datagram, whole))
         return;
     if (auto const found = extract_(whole)) {
+        bool const corrupt = options_.verifying_checksums() &&
+                             decode::verify_datagram(whole, fragment) == decode::checksum_verdict::wrong_transport;
+        if (corrupt) {
+            ++statistics_.bad_checksums;
+            detail::forget_connection(whole);
+        }
         auto const at = flow_of(*found, hash(found->key), none, whole, now, events);
         std::size_t const side = found->orientation == records_[at].orientation ? 0 : 1;
+        if (corrupt) {
+            troubles_of(at).note_corrupt(side, records_[at].history(records_.rest(at)));
+            return;
+        }
         if (observer_ != nullptr)
             show(at, side, whole, place, now);
         progress(at, side, whole, now, events);
