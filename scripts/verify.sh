@@ -146,14 +146,25 @@ xdp() {
         afxdp.load --run_test='*/frames_are_stamped*'
     claim "no heap allocation per packet, batch and frame sent" "malloc and its family, counted" \
         afxdp.load --run_test='*/nothing_is*'
+    claim "addresses from the rings that are garbage, or of chunks that are not out there, reach no pool and are counted" \
+        "rings forged; the ledger" afxdp.load --run_test='*/garbage*'
     NETRING_ASIO_ALL_VERDICTS=1 claim "the program of an expression gives libpcap's verdict" \
-        "libpcap's interpreter; the kernel runs the program on the traces' frames" afxdp.program
+        "libpcap's interpreter; the kernel runs the program on the traces' frames" \
+        afxdp.program --run_test='*/expressions_give*,what_a*'
+    claim "expressions over tags, in the bytes and beside them, give one verdict; in generic mode they are refused" \
+        "AF_PACKET on the same wire; libpcap on the file that it wrote" afxdp.program --run_test='*/expressions_over*'
+    claim "an object file, a map of another program's and a pinned one" "ip link; frames that arrive" \
+        afxdp.program --run_test='*/a_program*'
+    claim "connections that are passed over go to the stack" "the kernel runs the program on frames made by hand" \
+        afxdp.program --run_test='*/a_bypass*'
+    claim "chunk sizes, unaligned chunks, headroom, pages, node, wake-up, busy polling: each is effective, or refused" \
+        "each byte; where a frame lies in its chunk; ip link" afxdp.socket --run_test='*/options_of*'
     claim "tags, hashes and times come from the driver where it has them; elsewhere opening is refused" \
         "tags put into metadata at the sender" afxdp.socket --run_test='*/metadata*'
     claim "a latency budget saves wake-ups" "wake-ups counted" afxdp.socket --run_test='*/a_latency*'
     claim "flow_stream takes the socket; explain() names queues and filters" "its words" \
         afxdp.socket --run_test='*/a_flow*,a_queue*,the_rest*'
-    claim "receiving and the bridge's run keep the contract" "tracked executor, counting allocator" \
+    claim "receiving, sending and the bridge's run keep the contract" "tracked executor, counting allocator" \
         afxdp.conformance
     claim_script "receiving, sending and forwarding cost what a bare libxdp loop costs, and a latency budget saves wake-ups and CPU time" \
         "clock of the thread, and of the receiver's process, interleaved; the sink counts" scripts/bench.sh xdp --check

@@ -182,8 +182,8 @@ public:
         multi_buffer_ = value;
         return *this;
     }
-    /// Polls the device for this long before sleeping (SO_BUSY_POLL, SO_PREFER_BUSY_POLL), taking up to `budget`
-    /// packets a poll.
+    /// Polls the device for this long before sleeping, on the calling thread (SO_BUSY_POLL, SO_PREFER_BUSY_POLL),
+    /// taking up to `budget` packets a poll; a second at most.
     xdp_options& busy_poll(std::chrono::microseconds value, std::uint16_t budget = 64) noexcept {
         busy_poll_ = value;
         busy_poll_budget_ = budget;

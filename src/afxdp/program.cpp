@@ -54,6 +54,16 @@ struct metadata_functions {
     }
 };
 
+/// libxdp attaches a program alone, without a word to its caller, where the kernel has no program extensions.
+bool is_dispatched(int interface_index) {
+    auto* const programs = xdp_multiprog__get_from_ifindex(interface_index);
+    if (programs == nullptr || libxdp_get_error(programs) != 0)
+        return false;
+    bool const result = !xdp_multiprog__is_legacy(programs);
+    xdp_multiprog__close(programs);
+    return result;
+}
+
 struct object_deleter {
     void operator()(bpf_object* object) const noexcept { bpf_object__close(object); }
 };
@@ -258,6 +268,11 @@ void program::open(std::string const& interface, int interface_index, xdp_option
             if (auto const code = xdp_program__attach(s.dispatched, interface_index, mode, 0); code != 0) {
                 xdp_program__close(std::exchange(s.dispatched, nullptr));
                 ec = code == -EBUSY || code == -EEXIST ? error_code{error::program_attached} : from_errno(-code);
+                return;
+            }
+            if (!is_dispatched(interface_index)) {
+                context = "dispatcher: libxdp could only attach the program alone";
+                ec = error::unsupported_option;
                 return;
             }
             s.mode = mode == XDP_MODE_SKB ? xdp_attach_mode::generic : xdp_attach_mode::native;

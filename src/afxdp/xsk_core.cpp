@@ -28,6 +28,7 @@ xsk_core::xsk_core(umem_core& memory, std::string const& interface, int interfac
     , interface_index_{interface_index}
     , batch_size_{options.batch_size()}
     , transmits_{transmits}
+    , need_wakeup_{options.need_wakeup()}
     , multi_buffer_{options.multi_buffer()}
     , finish_checksums_{options.finish_checksums()}
     , metadata_{options.metadata()}
@@ -361,7 +362,7 @@ error_code xsk_core::kick() noexcept {
     }
     for (int budget = kick_budget;; --budget) {
         collect();
-        if (!xsk_ring_prod__needs_wakeup(&tx_) || consumed() == tx_.cached_prod)
+        if ((need_wakeup_ && !xsk_ring_prod__needs_wakeup(&tx_)) || consumed() == tx_.cached_prod)
             return {};
         if (budget == 0)
             break;

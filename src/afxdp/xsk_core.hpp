@@ -32,6 +32,8 @@ public:
 
     bool receive(packet_batch& batch);
     void refill(bool await_more);
+    /// Has the kernel poll the device once, with `xdp_options::busy_poll`; whether something was received.
+    bool poll_device() noexcept;
 
     std::byte* place(std::size_t size) noexcept {
         if (placed_ != no_chunk && size <= room() && xsk_prod_nb_free(&tx_, 1) != 0) [[likely]]
@@ -133,6 +135,7 @@ private:
     int const interface_index_;
     std::size_t const batch_size_;
     bool const transmits_;
+    bool const need_wakeup_;
     bool const multi_buffer_;
     bool const finish_checksums_;
     bool const metadata_;

@@ -46,6 +46,11 @@ void xsk_core::refill(bool await_more) {
         pool.await();
 }
 
+bool xsk_core::poll_device() noexcept {
+    ::recvfrom(socket_, nullptr, 0, MSG_DONTWAIT, nullptr, nullptr);
+    return xsk_cons_nb_avail(&rx_, 1) != 0;
+}
+
 bool xsk_core::receive(packet_batch& batch) {
     batch.reset();
     refill(false);

@@ -16,6 +16,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
+#include <cstring>
 #include <lab/allocations.hpp>
 #include <lab/eventually.hpp>
 #include <random>
@@ -24,7 +25,9 @@
 #include <thread>
 
 #include <linux/filter.h>
+#include <linux/if_xdp.h>
 #include <linux/seccomp.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
@@ -40,6 +43,34 @@ void fail_sendto(int failure) {
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
         throw std::runtime_error{"seccomp"};
 }
+
+/// A ring of a socket, mapped once more, to write into it what only the kernel should.
+template <class Entry>
+class forged_ring {
+public:
+    forged_ring(int socket, std::uint64_t which, xdp_ring_offset const& at, std::size_t places)
+        : at_{at}
+        , places_{places}
+        , size_{at.desc + places * sizeof(Entry)}
+        , memory_{static_cast<std::byte*>(::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
+                                                 socket, static_cast<off_t>(which)))} {
+        BOOST_REQUIRE(static_cast<void*>(memory_) != MAP_FAILED);
+    }
+    forged_ring(forged_ring const&) = delete;
+    forged_ring& operator=(forged_ring const&) = delete;
+    ~forged_ring() { ::munmap(memory_, size_); }
+
+    void put(Entry const& entry) {
+        auto* const producer = reinterpret_cast<std::uint32_t*>(memory_ + at_.producer);
+        std::memcpy(memory_ + at_.desc + *producer % places_ * sizeof entry, &entry, sizeof entry);
+        __atomic_store_n(producer, *producer + 1, __ATOMIC_RELEASE);
+    }
+
+private:
+    xdp_ring_offset at_;
+    std::size_t places_, size_;
+    std::byte* memory_;
+};
 
 } // namespace
 
@@ -172,6 +203,45 @@ BOOST_AUTO_TEST_CASE(two_sockets_of_different_queues_share_a_memory) {
         BOOST_TEST(program.passed().all == 0U);
     }
     BOOST_TEST(memory.ledger().free == memory.ledger().total());
+}
+
+BOOST_AUTO_TEST_CASE(garbage_in_the_rings_reaches_no_pool) {
+    constexpr std::uint32_t places = 64;
+    lab::pair const wire;
+    net::io_context context{1};
+    auto socket = open_at(wire.right, context, everything().ring_sizes(places, places));
+    auto const memory = socket.memory();
+    auto const before = memory.ledger();
+    auto const size = before.total() * memory.options().frame_size();
+    xdp_mmap_offsets at{};
+    socklen_t length = sizeof at;
+    BOOST_TEST_REQUIRE(::getsockopt(socket.native_handle(), SOL_XDP, XDP_MMAP_OFFSETS, &at, &length) == 0);
+    {
+        // Chunks that are with the kernel, but to receive into; and what is no chunk of the memory.
+        forged_ring<std::uint64_t> completed{socket.native_handle(), XDP_UMEM_PGOFF_COMPLETION_RING, at.cr, 2 * places};
+        for (std::uint64_t const address :
+             {std::uint64_t{0}, std::uint64_t{4097}, std::uint64_t{size}, std::uint64_t{1} << 40, ~std::uint64_t{0}})
+            completed.put(address);
+    }
+    BOOST_TEST(socket.available() == places);
+    BOOST_TEST(socket.statistics().bad_addresses == 5U);
+    BOOST_TEST(socket.statistics().taken == 0U);
+    BOOST_TEST((memory.ledger() == before));
+    {
+        // A chunk that is there to send from.
+        forged_ring<xdp_desc> received{socket.native_handle(), XDP_PGOFF_RX_RING, at.rx, places};
+        for (std::uint64_t const address : {std::uint64_t{size - 1000}, std::uint64_t{size}, ~std::uint64_t{0}})
+            received.put({address, 60, 0});
+    }
+    nr::packet_batch batch;
+    BOOST_TEST(!socket.try_receive(batch));
+    BOOST_TEST(batch.empty());
+    auto const found = socket.statistics();
+    BOOST_TEST_MESSAGE("figure: 8 addresses forged, " << found.bad_addresses << " counted, none used");
+    BOOST_TEST(found.bad_addresses == 8U);
+    BOOST_TEST(found.received == 0U);
+    socket.close();
+    BOOST_TEST(memory.ledger().free == before.total());
 }
 
 BOOST_AUTO_TEST_CASE(shards_over_the_queues_of_an_interface) {

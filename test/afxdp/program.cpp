@@ -4,17 +4,29 @@
 #include "../filter/expressions.hpp"
 #include "../filter/frames.hpp"
 #include "../pcap/files.hpp"
+#include "support.hpp"
 #include <netring_asio/afxdp/bypass.hpp>
+#include <netring_asio/afxdp/program.hpp>
+#include <netring_asio/capture.hpp>
 #include <netring_asio/filter.hpp>
+#include <netring_asio/pcap/reader.hpp>
+#include <netring_asio/pcap/writer.hpp>
 
 #include <boost/test/unit_test.hpp>
 
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <functional>
+#include <lab/eventually.hpp>
 #include <lab/lab.hpp>
+#include <lab/tagging.hpp>
 #include <memory>
+#include <optional>
 #include <random>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,11 +35,13 @@
 #include <bpf/libbpf.h>
 #include <pcap/dlt.h>
 #include <pcap/pcap.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-namespace nr = netring_asio;
+using boost::test_tools::per_element;
 using nr::afxdp::detail::make_xdp_program;
-using namespace std::chrono_literals;
 
 namespace {
 
@@ -159,6 +173,76 @@ struct pairs {
     std::vector<trial> trials;
     std::size_t refused = 0, accepted = 0, rejected = 0;
 };
+
+/// Which frames there are: each tells by the end of its source address.
+using identities = std::set<int>;
+
+void add(identities& seen, nr::packet_batch const& batch) {
+    for (auto const packet : batch)
+        seen.insert(std::to_integer<int>(packet.data[10]) << 8 | std::to_integer<int>(packet.data[11]));
+}
+
+std::vector<frames::bytes> identified_frames() {
+    std::vector<frames::bytes> result;
+    for (auto& [name, frame] : frames::all()) {
+        frame[10] = static_cast<std::uint8_t>(result.size() >> 8);
+        frame[11] = static_cast<std::uint8_t>(result.size());
+        result.push_back(std::move(frame));
+    }
+    return result;
+}
+
+/// Takes from a source until it accepted as many frames as are expected.
+template <class Source>
+identities live_verdicts(Source& source, std::size_t expected) {
+    identities seen;
+    nr::packet_batch batch;
+    lab::eventually([&] {
+        if (source.try_receive(batch))
+            add(seen, batch);
+        return seen.size() >= expected;
+    });
+    return seen;
+}
+
+/// Whether a function succeeds in a process that has its mounts, and a BPF file system, for itself.
+bool succeeds_with_own_mounts(std::function<bool()> const& function) {
+    auto const child = ::fork();
+    if (child == 0) {
+        ::alarm(30);
+        bool const own = ::unshare(CLONE_NEWNS) == 0 &&
+                         ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+                         ::mount("bpf", "/sys/fs/bpf", "bpf", 0, nullptr) == 0;
+        try {
+            ::_exit(own && function() ? 0 : 1);
+        } catch (std::exception const&) {
+            ::_exit(1);
+        }
+    }
+    int status = -1;
+    ::waitpid(child, &status, 0);
+    return status == 0;
+}
+
+bool receives(lab::pair const& wire, nr::xdp_options options) {
+    net::io_context context{1};
+    auto socket = open_at(wire.right, context, options.ring_sizes(64, 64));
+    lab::send_numbered(wire.left, wire.right, {.count = 5});
+    nr::packet_batch batch;
+    nr::error_code ec;
+    std::size_t count = 0;
+    while (count != 5 && socket.receive(batch, 5s, ec) != 0)
+        count += batch.size();
+    return count == 5;
+}
+
+/// A program that redirects all, as libxdp brings it along.
+std::string object_of_libxdp() {
+    for (auto const& machine : std::filesystem::directory_iterator{"/usr/lib"})
+        if (auto const path = machine.path() / "bpf/xsk_def_xdp_prog.o"; std::filesystem::exists(path))
+            return path.string();
+    return {};
+}
 
 } // namespace
 
@@ -307,6 +391,121 @@ BOOST_AUTO_TEST_CASE(expressions_give_libpcaps_verdicts_on_real_packets, *files:
                                   << single.rejected + multiple.rejected << " rejected; left out: " << cut << " cut, "
                                   << too_short << " shorter than 14 bytes, " << too_long << " too long");
     BOOST_TEST(packets > 10000U);
+}
+
+BOOST_AUTO_TEST_CASE(expressions_over_tags_give_one_verdict_by_af_packet_af_xdp_and_on_a_file) {
+    std::vector<std::string> const wanted{
+        "vlan",          "vlan 5",           "vlan 5 and udp",        "not vlan",
+        "vlan and vlan", "vlan and vlan 6",  "udp or (vlan and udp)", "vlan 5 and port 53",
+        "vlan and ip6",  "vlan and len > 64"};
+    auto const sent = identified_frames();
+    lab::pair const wire;
+    net::io_context context{1};
+    auto const file = std::filesystem::temp_directory_path() / ("netring_asio-tags." + std::to_string(::getpid()));
+    for (bool const beside : {false, true}) {
+        // In the bytes alone, or with one more that the sender leaves to the device.
+        std::optional<lab::tagging> tags;
+        if (beside)
+            tags.emplace(wire.left, std::vector<lab::tag>{{0x8100, 5}});
+        {
+            // Nobody reads while the frames are sent, and each may get a block of its own.
+            auto const options = nr::capture_options{"right"}.block_size(8 << 10).block_count(256);
+            auto const open = [&](nr::capture_options const& with) {
+                nr::capture capture{context};
+                wire.right.enter([&] { capture.open(with); });
+                return capture;
+            };
+            std::vector<nr::capture> captures;
+            for (auto const& expression : wanted)
+                captures.push_back(open(nr::capture_options{options}.filter(expression)));
+            auto all = open(options);
+            wire.left.send_each(sent);
+            nr::pcap::writer writer{nr::pcap::writer_options{file}};
+            nr::packet_batch batch;
+            for (std::size_t written = 0; written != sent.size() && all.receive(batch, 5s) != 0;
+                 written += batch.size())
+                writer.write(batch);
+            writer.close();
+            for (std::size_t i = 0; i != wanted.size(); ++i) {
+                nr::pcap::reader reader{nr::pcap::reader_options{file}.filter(wanted[i])};
+                identities on_file;
+                while (reader.read(batch) != 0)
+                    add(on_file, batch);
+                BOOST_TEST_CONTEXT(wanted[i])
+                BOOST_TEST(live_verdicts(captures[i], on_file.size()) == on_file, per_element());
+            }
+        }
+        auto socket = open_at(wire.right, context, nr::xdp_options{"right"}.filter(wanted.front()));
+        for (auto const& expression : wanted) {
+            nr::packet_batch batch;
+            nr::pcap::reader reader{nr::pcap::reader_options{file}.filter(expression)};
+            identities on_file;
+            while (reader.read(batch) != 0)
+                add(on_file, batch);
+            socket.set_filter(expression);
+            auto const before = socket.statistics().passed;
+            wire.left.send_each(sent);
+            auto const redirected = live_verdicts(socket, on_file.size());
+            BOOST_TEST_CONTEXT(expression) {
+                BOOST_TEST(redirected == on_file, per_element());
+                BOOST_TEST(lab::eventually(
+                    [&] { return socket.statistics().passed - before + redirected.size() == sent.size(); }));
+                BOOST_TEST((beside || (!on_file.empty() && on_file.size() != sent.size())));
+            }
+            BOOST_TEST_MESSAGE("figure: '" << expression << "' accepts " << on_file.size() << " of " << sent.size()
+                                           << " frames" << (beside ? " with one more tag beside the bytes" : "")
+                                           << " on the file, by AF_PACKET and by AF_XDP");
+        }
+    }
+    std::filesystem::remove(file);
+    auto generic =
+        open_at(wire.right, context, nr::xdp_options{"right"}.filter("udp").attach_mode(nr::xdp_attach_mode::generic));
+    nr::error_code ec;
+    for (auto const& expression : wanted) {
+        generic.set_filter(expression, ec);
+        BOOST_TEST(ec == nr::make_error_code(nr::error::unsupported_filter), expression);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_program_may_be_from_elsewhere) {
+    lab::pair const wire;
+    auto const options = [] { return nr::xdp_options{"right"}; };
+    auto const object = object_of_libxdp();
+    if (object.empty()) {
+        BOOST_TEST_MESSAGE("skipped: an object file, for libxdp's own is not there");
+    } else {
+        BOOST_TEST(receives(wire, options().object_file(object)));
+        BOOST_TEST(receives(wire, options().object_file(object).attach_mode(nr::xdp_attach_mode::generic)));
+        BOOST_TEST(!has_program(wire.right));
+        auto const shared = options().object_file(object).dispatcher(true);
+        bool const dispatched = succeeds_with_own_mounts([&] { return receives(wire, shared); });
+        // As kernels without program extensions do.
+        bool const refused = succeeds_with_own_mounts(
+            [&] { return error_of(wire.right, shared) == nr::make_error_code(nr::error::unsupported_option); });
+        BOOST_TEST(dispatched != refused);
+        BOOST_TEST_MESSAGE("figure: libxdp's dispatcher "
+                           << (dispatched ? "attached the program" : "is refused by this kernel, and that is told"));
+        BOOST_TEST(!has_program(wire.right));
+    }
+    BOOST_TEST(bool{error_of(wire.right, options().object_file("/nowhere.o"))});
+    nr::afxdp::program program;
+    nr::error_code ec;
+    std::string about;
+    wire.right.enter([&] { program.open("right", static_cast<int>(wire.right.index()), everything(), ec, about); });
+    BOOST_TEST_REQUIRE(!ec, ec.message());
+    BOOST_TEST(receives(wire, options().map(program.map())));
+    BOOST_TEST(succeeds_with_own_mounts([&] {
+        auto const* const path = "/sys/fs/bpf/xsks";
+        return bpf_obj_pin(program.map(), path) == 0 && receives(wire, options().pinned_map(path));
+    }));
+    BOOST_TEST(program.is_attached());
+    BOOST_TEST(receives(wire, options().map(program.map())));
+    nr::afxdp::bypass other;
+    other.open(2, ec);
+    BOOST_TEST(error_of(wire.right, options().map(other.native_handle())) ==
+               nr::make_error_code(nr::error::invalid_option));
+    BOOST_TEST(
+        (error_of(wire.right, options().pinned_map("/nowhere")) == boost::system::errc::no_such_file_or_directory));
 }
 
 BOOST_AUTO_TEST_CASE(what_a_program_cannot_follow_is_refused) {

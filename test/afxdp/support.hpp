@@ -36,7 +36,7 @@ inline nr::error_code error_of(lab::side const& side, nr::xdp_options const& opt
 }
 
 /// Frames of a test that is also run with a million, which takes a while.
-inline std::uint64_t many_frames() { return std::getenv("NETRING_ASIO_MILLION") != nullptr ? 1'000'000 : 20'000; }
+inline std::uint64_t many_frames() { return std::getenv("NETRING_ASIO_MILLION") != nullptr ? 1'000'000 : 8'000; }
 
 /// How many of the numbered frames came, each once; the numbers that came twice are counted in `repeated`.
 struct seen_numbers {
