@@ -230,6 +230,7 @@ engine::impl::subject* engine::impl::begin(observed const& of, decode::headers c
         decide_against(of, h, &c);
         return nullptr;
     }
+    c.interface_index = view_at(of.place).interface_index;
     subjects_.add(number);
     of.mark = (number + 1) * 2;
     c.parsing = (c.closed & detail::of_messages) == 0 && wants_messages(c);
@@ -313,7 +314,7 @@ void engine::impl::end(flow::event const& e) {
         return;
     if (e.reason == flow::end_reason::active_timeout) {
         c->matched.for_each(registry_.of_level(level::connection), [&](std::size_t slot) {
-            registry_[slot].as_connections().push({e, c->service, c->partial});
+            registry_[slot].as_connections().push({e, c->service, c->partial, c->interface_index});
             touch(*registry_[slot].to, registry_[slot].to);
         });
         return;
@@ -326,7 +327,7 @@ void engine::impl::end(flow::event const& e) {
     c->ended = true;
     settle(*c);
     c->matched.for_each(registry_.of_level(level::connection), [&](std::size_t slot) {
-        registry_[slot].as_connections().push({e, c->service, c->partial});
+        registry_[slot].as_connections().push({e, c->service, c->partial, c->interface_index});
         touch(*registry_[slot].to, registry_[slot].to);
         c->matched.reset(slot);
     });
@@ -408,7 +409,7 @@ void engine::impl::tell(subject& c, std::size_t slot) {
         e.stats = c.counted;
     }
     e.kind = flow::event_kind::established;
-    registry_[slot].as_connections().push({e, c.service, c.partial});
+    registry_[slot].as_connections().push({e, c.service, c.partial, c.interface_index});
     touch(*registry_[slot].to, registry_[slot].to);
 }
 

@@ -145,7 +145,7 @@ void engine::impl::offer(subject& c, message&& whole, timestamp time) {
         });
         if (result != truth::yes)
             return;
-        s.as_sessions().push({c.key, c.id, c.orientation, time, whole});
+        s.as_sessions().push({c.key, c.id, c.orientation, time, c.interface_index, whole});
         touch(*s.to, s.to);
     });
 }

@@ -66,6 +66,7 @@ struct subject {
     bool parsing = false;
     bool ended = false;
     bool partial = false; // packets of it were passed over
+    std::int32_t interface_index = 0;
     std::string_view service;
     flow::flow_stats counted; // times, packets and bytes
     number_set open;          // subscriptions that are not decided

@@ -168,6 +168,7 @@ BOOST_AUTO_TEST_CASE(connections_at_their_end_or_at_the_match) {
     auto const large = engine.subscribe(sub::connections{sub::expression{"conn.packets >= 5"}}.at_match(true));
     auto c = connection(40000, 80);
     c.open().send(0, request("a"));
+    views[0].interface_index = 7;
     run();
     std::vector<sub::connection> items;
     at_match->take(items);
@@ -177,6 +178,7 @@ BOOST_AUTO_TEST_CASE(connections_at_their_end_or_at_the_match) {
     BOOST_TEST(items[0].flow.initiator().port == 40000u);
     BOOST_TEST((items[0].flow.stats.state == nr::flow::connection_state::s1));
     BOOST_TEST(items[0].flow.stats.history.str() == "ShA");
+    BOOST_TEST(items[0].interface_index == 7);
     BOOST_TEST(large->empty());
     c.send(1, response);
     run();
@@ -198,6 +200,7 @@ BOOST_AUTO_TEST_CASE(messages_are_judged_one_by_one) {
     c.send(1, response).send(1, response).send(1, "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
     c.send(0, request("a")).close();
     auto const unanswered = sessions("http and not http.status_code > 0");
+    views[0].interface_index = 7;
     run();
     std::vector<sub::session> items;
     wanted->take(items);
@@ -206,6 +209,7 @@ BOOST_AUTO_TEST_CASE(messages_are_judged_one_by_one) {
     BOOST_TEST(exchange.request.fields["host"] == "a");
     BOOST_TEST(exchange.response->body == "ok");
     BOOST_TEST(items[0].initiator().port == 40000u);
+    BOOST_TEST(items[0].interface_index == 7);
     BOOST_TEST(count(*unanswered) == 1u);
 }
 
@@ -568,6 +572,16 @@ BOOST_AUTO_TEST_CASE(nothing_is_kept_of_connections_that_cannot_match) {
                                      << " came with the rest");
     if (std::getenv("NETRING_ASIO_MILLION") != nullptr)
         BOOST_TEST(grown < 256u);
+}
+
+BOOST_AUTO_TEST_CASE(a_predicate_that_many_ask_for_is_one) {
+    auto const a = packets("http.host ~ 'a' and tcp.port = 80");
+    auto const b = connections("not http.host ~ 'a' or tcp.syn");
+    auto const c = sessions("tcp.port = 80");
+    BOOST_TEST(engine.statistics().subscriptions == 3u);
+    BOOST_TEST(engine.statistics().predicates == 3u);
+    engine.unsubscribe(*b);
+    BOOST_TEST(engine.statistics().predicates == 2u);
 }
 
 BOOST_AUTO_TEST_CASE(the_filter_before_it_passes_all_that_is_needed) {

@@ -120,6 +120,7 @@ BOOST_AUTO_TEST_CASE(expressions_of_the_compiler_are_those_of_texts) {
     same(fields::tcp_syn && !fields::tcp_ack, "tcp.syn and not tcp.ack");
     same(fields::ipv4_time_to_live < 64, "ipv4.time_to_live < 64");
     same(fields::conn_duration > 1500ms, "conn.duration > 1500ms");
+    same(fields::conn_duration >= 2s && fields::conn_duration <= 1min, "conn.duration >= 2s and conn.duration <= 1min");
     same(fields::http_host != "a", "http.host != 'a'");
     same(fields::tcp_payload.contains("GET"), "tcp.payload contains 'GET'");
     BOOST_CHECK_THROW(static_cast<void>(fields::ipv4_addr == "nowhere"), nr::system_error);

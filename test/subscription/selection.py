@@ -13,12 +13,14 @@ import subprocess
 import sys
 import tempfile
 
+columns = ["frame.number", "frame.time_epoch", "frame.len", "tcp.stream", "udp.stream", "icmp.type", "icmpv6.type",
+           "ip.src", "ipv6.src", "tcp.srcport", "udp.srcport", "tcp.dstport", "udp.dstport", "tcp.flags"]
 here = pathlib.Path(__file__).parent
 traces = pathlib.Path(sys.argv[1])
 
 
 def tshark(file, *arguments):
-    run = subprocess.run(["tshark", "-n", "-r", file, *arguments], capture_output=True, text=True, check=True)
+    run = subprocess.run(["tshark", "-n", "-o", "tcp.reassemble_out_of_order:TRUE", "-r", file, *arguments], capture_output=True, text=True, check=True)
     return run.stdout.splitlines()
 
 
@@ -33,14 +35,16 @@ def ranges(numbers):
 
 
 def select(file):
-    streams, frames_of = {}, {}
-    rows = tshark(file, "-T", "fields", "-E", "separator=,", "-E", "occurrence=f", "-e", "frame.number",
-                  "-e", "tcp.stream", "-e", "udp.stream", "-e", "icmp.type", "-e", "icmpv6.type")
-    for row in rows:
-        number, tcp, udp, icmp, icmpv6 = row.split(",")
-        stream = None if icmp or icmpv6 else f"t{tcp}" if tcp else f"u{udp}" if udp else None
-        streams[int(number)] = stream
-        frames_of.setdefault(stream, []).append(int(number))
+    streams, frames_of, rows_of = {}, {}, {}
+    rows = tshark(file, "-T", "fields", "-E", "separator=,", "-E", "occurrence=f",
+                  *(option for field in columns for option in ("-e", field)))
+    for row in (dict(zip(columns, row.split(","))) for row in rows):
+        number, tcp, udp = int(row["frame.number"]), row["tcp.stream"], row["udp.stream"]
+        is_error = row["icmp.type"] or row["icmpv6.type"]
+        stream = None if is_error else f"t{tcp}" if tcp else f"u{udp}" if udp else None
+        streams[number] = stream
+        frames_of.setdefault(stream, []).append(number)
+        rows_of.setdefault(stream, []).append(row)
     tcp_streams = {s for s in frames_of if s and s[0] == "t"}
 
     def matching(filter):
@@ -49,12 +53,61 @@ def select(file):
     def connections(filter):
         return {streams[n] for n in matching(filter)} - {None}
 
+    def of_tcp(holds):
+        return {s for s in tcp_streams if holds(rows_of[s])}
+
+    def source(row):
+        return row["ip.src"] or row["ipv6.src"], row["tcp.srcport"] or row["udp.srcport"]
+
+    def flags(row):
+        return int(row["tcp.flags"], 16)
+
+    def initiator(rows):
+        """Who sent the first SYN, or else what was seen first."""
+        syn = next((row for row in rows if row["tcp.flags"] and flags(row) & 0x12 == 2), rows[0])
+        return source(syn)
+
+    def sent(rows, by_initiator):
+        return [row for row in rows if (source(row) == initiator(rows)) == by_initiator]
+
+    def until_reset(rows):
+        """What counts for a connection: behind a reset come stragglers."""
+        end = next((i for i, row in enumerate(rows) if row["tcp.flags"] and flags(row) & 4), len(rows))
+        return rows[:end + 1]
+
+    def length(rows):
+        return sum(int(row["frame.len"]) for row in rows)
+
+    def begins(rows):
+        return flags(rows[0]) & 0x12 == 2
+
+    def has(rows, bits):
+        return any(flags(row) & bits == bits for row in rows)
+
     composed = {
+        "conn.service = 'dns' and conn.orig_addr = 192.168.0.0/16":
+            lambda: {s for s in connections("udp.port == 53 && !icmp")
+                     if initiator(rows_of[s])[0].startswith("192.168.")},
+        "conn.resp_port in {80, 443} and tcp": lambda: of_tcp(
+            lambda rows: next(row["tcp.dstport"] if source(row) == initiator(rows) else row["tcp.srcport"]
+                              for row in rows) in ("80", "443")),
+        "conn.bytes > 100000 and tcp": lambda: of_tcp(lambda rows: length(rows) > 100000),
+        "conn.orig_packets >= 10 and tcp": lambda: of_tcp(lambda rows: len(sent(until_reset(rows), True)) >= 10),
+        "conn.resp_bytes = 0 and tcp": lambda: of_tcp(lambda rows: not sent(rows, False)),
+        "conn.duration > 10s and tcp": lambda: of_tcp(
+            lambda rows: float(rows[-1]["frame.time_epoch"]) - float(rows[0]["frame.time_epoch"]) > 10),
+        "conn.state = 'S0' and tcp": lambda: of_tcp(
+            lambda rows: begins(rows) and all(flags(row) & 0x17 == 2 for row in rows) and not sent(rows, False)),
+        "conn.state = 'SF' and tcp": lambda: of_tcp(
+            lambda rows: begins(rows) and has(sent(rows, False), 0x12) and has(sent(until_reset(rows), True), 1) and
+            has(sent(until_reset(rows), False), 1)),
+        "conn.history ~ '^S' and tcp": lambda: of_tcp(begins),
+        "conn.history contains 'R'": lambda: of_tcp(lambda rows: has(sent(rows, True), 4)),
         "tcp.port = 443 and not tls.sni contains 'google'":
             lambda: connections("tcp.port == 443") -
             connections('tcp && tls.handshake.extensions_server_name contains "google"'),
         "not tls and tcp": lambda: tcp_streams - connections("tls.handshake.type == 1 && tcp"),
-        "conn.packets > 20 and tcp": lambda: {s for s in tcp_streams if len(frames_of[s]) > 20},
+        "conn.packets > 20 and tcp": lambda: of_tcp(lambda rows: len(until_reset(rows)) > 20),
     }
     for line in (here / "expressions.tsv").read_text().splitlines():
         level, expression, filter = line.split("\t")

@@ -8,10 +8,12 @@
 #include <netring_asio/subscriptions.hpp>
 #include <netring_asio/tapped.hpp>
 
+#include <boost/asio/detached.hpp>
 #include <boost/asio/experimental/channel.hpp>
 #include <boost/asio/experimental/concurrent_channel.hpp>
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
 #include <asio/conformance.hpp>
 #include <cstring>
 #include <lab/numbered.hpp>
@@ -162,6 +164,44 @@ BOOST_AUTO_TEST_CASE(items_go_through_a_channel_to_another_thread) {
     BOOST_TEST(received == views.size());
     BOOST_TEST((last == net::error::eof));
     BOOST_TEST(!piped);
+}
+
+BOOST_AUTO_TEST_CASE(what_a_slow_channel_loses_is_for_the_policy_to_say) {
+    using sub::overflow;
+    talk(10);
+    for (auto const policy : {overflow::pause, overflow::drop_newest, overflow::drop_oldest}) {
+        store = std::make_shared<test::packet_store>();
+        auto interest = over_memory(1);
+        auto wanted = interest.subscribe(wants("tcp").max_waiting(5).when_full(policy));
+        using batch = decltype(wanted)::batch;
+        net::experimental::channel<void(nr::error_code, batch)> channel{context, 1};
+        wanted.async_pipe(channel, net::detached);
+        interest.async_run(net::detached);
+        context.restart();
+        context.poll(); // nobody reads yet
+        BOOST_TEST((wanted.statistics().matched < views.size()) == (policy == overflow::pause));
+        std::vector<std::size_t> numbers;
+        std::uint64_t dropped = 0;
+        net::co_spawn(
+            context,
+            [&]() -> net::awaitable<void> {
+                for (nr::error_code last; !last;) {
+                    auto [error, items] = co_await channel.async_receive(net::as_tuple(net::use_awaitable));
+                    for (auto const& p : items)
+                        numbers.push_back(number_of(*p.frame));
+                    dropped += items.dropped();
+                    last = error;
+                }
+            },
+            [](std::exception_ptr) {});
+        context.restart();
+        context.run();
+        BOOST_TEST(numbers.size() + dropped == views.size());
+        BOOST_TEST(wanted.statistics().dropped == dropped);
+        BOOST_TEST((dropped == 0) == (policy == overflow::pause));
+        BOOST_TEST(std::ranges::is_sorted(numbers));
+        BOOST_TEST((numbers.back() == views.size() - 1) == (policy != overflow::drop_newest));
+    }
 }
 
 BOOST_AUTO_TEST_CASE(what_waits_outlives_the_subscriptions) {

@@ -3,6 +3,7 @@
 #include <netring_asio/detail/api.hpp>
 #include <netring_asio/subscription/expression.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <initializer_list>
@@ -68,11 +69,16 @@ struct number : detail::any_field {
 };
 
 struct duration : detail::any_field {
-    friend expression operator>(duration f, std::chrono::nanoseconds v) {
-        return number{{f.id}} > static_cast<std::uint64_t>(v.count());
-    }
-    friend expression operator<(duration f, std::chrono::nanoseconds v) {
-        return number{{f.id}} < static_cast<std::uint64_t>(v.count());
+    using nanoseconds = std::chrono::nanoseconds;
+
+    friend expression operator<(duration f, nanoseconds v) { return number{{f.id}} < count(v); }
+    friend expression operator<=(duration f, nanoseconds v) { return number{{f.id}} <= count(v); }
+    friend expression operator>(duration f, nanoseconds v) { return number{{f.id}} > count(v); }
+    friend expression operator>=(duration f, nanoseconds v) { return number{{f.id}} >= count(v); }
+
+private:
+    static std::uint64_t count(nanoseconds v) noexcept {
+        return static_cast<std::uint64_t>(std::max<std::int64_t>(v.count(), 0));
     }
 };
 

@@ -14,7 +14,8 @@
 
 namespace netring_asio::subscription {
 
-/// A frame that a subscription asked for, and the connection that it belongs to.
+/// A frame that a subscription asked for, and the connection that it belongs to. The frame says on which interface it
+/// came, `flow::community_id(key)` what other tools call the connection.
 struct packet {
     netring_asio::frame frame;
     flow::five_tuple_key key{};      ///< of the connection
@@ -27,8 +28,9 @@ struct connection {
     /// How it went. Where the connection goes on, `kind` is `established`; state and history are then those before
     /// the packet that decided.
     flow::event flow;
-    std::string_view service; ///< the protocol found in it: "tls", "http", "dns", "quic", or nothing
-    bool partial = false;     ///< packets of it were passed over (see `engine::bypass`), and are in no counter
+    std::string_view service;         ///< the protocol found in it: "tls", "http", "dns", "quic", or nothing
+    bool partial = false;             ///< packets of it were passed over (see `engine::bypass`), and are in no counter
+    std::int32_t interface_index = 0; ///< where the first packet that was looked at came; as in `packet_view`
 };
 
 /// A request and its response.
@@ -41,10 +43,11 @@ using message = std::variant<session::tls::handshake, http_exchange, session::dn
 
 /// What a connection carried, and a subscription asked for.
 struct session {
-    flow::five_tuple_key key{};      ///< of the connection
-    std::uint64_t connection = 0;    ///< as in `packet`
-    flow::orientation orientation{}; ///< from the connection's initiator to its responder
-    timestamp time{};                ///< packet time when it was complete
+    flow::five_tuple_key key{};       ///< of the connection
+    std::uint64_t connection = 0;     ///< as in `packet`
+    flow::orientation orientation{};  ///< from the connection's initiator to its responder
+    timestamp time{};                 ///< packet time when it was complete
+    std::int32_t interface_index = 0; ///< as in `connection`
     subscription::message message;
 
     flow::endpoint const& initiator() const noexcept {
