@@ -37,12 +37,13 @@ void tell(std::uint64_t received, std::uint64_t allocations) {
 
 /// Receives a million frames through a coroutine and says how many allocations that took.
 template <class Container, class Token>
-std::uint64_t allocations_of_a_million(Token token) {
+std::uint64_t allocations_of_a_million(Token token, std::chrono::microseconds spin = {}) {
     lab::pair const wire;
     net::io_context context{1};
     nr::capture capture{context};
-    wire.right.enter(
-        [&] { capture.open(nr::capture_options{"right"}.profile(nr::capture_profile::throughput).block_count(128)); });
+    wire.right.enter([&] {
+        capture.open(nr::capture_options{"right"}.profile(nr::capture_profile::throughput).block_count(128).spin(spin));
+    });
     std::uint64_t received = 0, allocations = 0;
     net::co_spawn(
         context,
@@ -78,6 +79,10 @@ BOOST_AUTO_TEST_CASE(a_million_packets_in_batches_take_none) {
 
 BOOST_AUTO_TEST_CASE(nor_with_deferred_operations) {
     BOOST_TEST(allocations_of_a_million<nr::packet_batch>(net::deferred) == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(nor_where_the_ring_is_polled_before_sleeping) {
+    BOOST_TEST(allocations_of_a_million<nr::packet_batch>(net::use_awaitable, std::chrono::microseconds{200}) == 0U);
 }
 
 BOOST_AUTO_TEST_CASE(nor_do_owned_packets_in_a_vector_that_serves_again) {

@@ -2,6 +2,7 @@
 #include "decode/craft.hpp"
 #include <netring_asio/capture.hpp>
 #include <netring_asio/flow_stream.hpp>
+#include <netring_asio/merge.hpp>
 #include <netring_asio/session_stream.hpp>
 
 #include <boost/test/unit_test.hpp>
@@ -47,6 +48,28 @@ struct receive_events {
     }
 };
 
+/// Packets of a live capture, merged with another that has none.
+struct receive_merged : receive_events {
+    static constexpr std::chrono::milliseconds latency{15};
+
+    nr::packet_batch batch;
+
+    static lab::pair const& silence() {
+        static lab::pair const instance;
+        return instance;
+    }
+    auto make(net::any_io_executor executor) {
+        nr::capture one{executor}, other{std::move(executor)};
+        wire().right.enter([&] { one.open(small()); });
+        silence().right.enter([&] { other.open(small()); });
+        return nr::merge(std::chrono::milliseconds{2}, std::move(one), std::move(other));
+    }
+    template <class Source, class... Token>
+    auto start(Source& source, Token&&... token) {
+        return source.async_receive(batch, std::forward<Token>(token)...);
+    }
+};
+
 /// The sizes of datagrams.
 struct size_parser {
     using message_type = std::size_t;
@@ -75,5 +98,7 @@ struct receive_messages : receive_events {
 } // namespace
 
 BOOST_AUTO_TEST_CASE(flow_stream_async_receive, *lab::available()) { conformance::verify<receive_events>(); }
+
+BOOST_AUTO_TEST_CASE(merge_async_receive, *lab::available()) { conformance::verify<receive_merged>(); }
 
 BOOST_AUTO_TEST_CASE(session_stream_async_receive, *lab::available()) { conformance::verify<receive_messages>(); }

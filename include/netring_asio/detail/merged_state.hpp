@@ -1,6 +1,7 @@
 #pragma once
 
 #include <netring_asio/detail/bell.hpp>
+#include <netring_asio/detail/handler_memory.hpp>
 #include <netring_asio/detail/waiting_op.hpp>
 #include <netring_asio/error.hpp>
 #include <netring_asio/packet/packet_batch.hpp>
@@ -8,6 +9,7 @@
 #include <netring_asio/packet_source.hpp>
 
 #include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/bind_allocator.hpp>
 #include <boost/asio/error.hpp>
 
 #include <algorithm>
@@ -127,6 +129,7 @@ struct merged_input {
     std::size_t moved = 0; // and still in the batch
     std::chrono::steady_clock::time_point since;
     error_code error; // to be told
+    std::shared_ptr<handler_memory> memory = std::make_shared<handler_memory>();
     bool receiving = false;
     bool ended = false;
 };
@@ -161,7 +164,7 @@ struct merged_state : std::enable_shared_from_this<merged_state<Sources...>> {
     bool take(packet_batch& out) {
         for_each([](auto& input) { input.look(); });
         auto const settled = settled_until();
-        if (!settled || !any([&](auto const& input) { return input.has_head() && input.head.time <= *settled; }))
+        if (!has_until(settled))
             return false;
         auto merged = merged_packets::take(store);
         for (;;) {
@@ -222,9 +225,16 @@ struct merged_state : std::enable_shared_from_this<merged_state<Sources...>> {
         return waits ? std::nullopt : due;
     }
 
-    /// An operation waits, and is rung when there may be something.
+    bool has_until(std::optional<timestamp> const& settled) const {
+        return settled && any([&](auto const& input) { return input.has_head() && input.head.time <= *settled; });
+    }
+
+    /// An operation waits, and is rung when there is something.
     void await(bell_type& at) {
         waiting.push_back(at);
+        wait_on();
+    }
+    void wait_on() {
         read();
         auto first = clock::time_point::max();
         for_each([&](auto const& input) {
@@ -234,10 +244,11 @@ struct merged_state : std::enable_shared_from_this<merged_state<Sources...>> {
         if (first == clock::time_point::max())
             return;
         overdue.expires_at(first);
-        overdue.async_wait([self = this->shared_from_this()](error_code ec) {
-            if (!ec)
-                self->ring();
-        });
+        overdue.async_wait(boost::asio::bind_allocator(handler_allocator<void>{timer_memory},
+                                                       [self = this->shared_from_this()](error_code ec) {
+                                                           if (!ec)
+                                                               self->ring();
+                                                       }));
     }
     /// It does not any more.
     void leave(bell_type& at) noexcept {
@@ -248,9 +259,14 @@ struct merged_state : std::enable_shared_from_this<merged_state<Sources...>> {
                 input.source.cancel();
         });
     }
-    void ring() noexcept {
-        if (!waiting.empty())
+    /// Rings the operation that waits, or has it wait on where there is nothing for it yet.
+    void ring() {
+        if (waiting.empty())
+            return;
+        if (has_error() || has_until(settled_until()))
             where.ring();
+        else
+            wait_on();
     }
 
     void read() {
@@ -258,11 +274,12 @@ struct merged_state : std::enable_shared_from_this<merged_state<Sources...>> {
             if (!input.silent() || input.receiving || closed)
                 return;
             input.receiving = true;
-            input.source.async_receive(input.batch,
-                                       [self = this->shared_from_this(), &input](error_code ec, std::size_t) {
-                                           input.receiving = false;
-                                           self->received(input, ec);
-                                       });
+            input.source.async_receive(input.batch, boost::asio::bind_allocator(handler_allocator<void>{input.memory},
+                                                                                [self = this->shared_from_this(),
+                                                                                 &input](error_code ec, std::size_t) {
+                                                                                    input.receiving = false;
+                                                                                    self->received(input, ec);
+                                                                                }));
         });
     }
     template <class Input>
@@ -278,13 +295,19 @@ struct merged_state : std::enable_shared_from_this<merged_state<Sources...>> {
         ring();
     }
 
+    bool has_error() const noexcept {
+        return any([](auto const& input) { return input.error.failed(); }) || is_over();
+    }
+    bool is_over() const noexcept {
+        return !any([](auto const& input) { return !input.ended || input.has_head(); });
+    }
     error_code take_error() noexcept {
         error_code result;
         for_each([&](auto& input) {
             if (!result)
                 result = std::exchange(input.error, {});
         });
-        if (!result && !any([](auto const& input) { return !input.ended || input.has_head(); }))
+        if (!result && is_over())
             result = closed ? error_code{error::not_open} : error_code{boost::asio::error::eof};
         return result;
     }
@@ -305,6 +328,7 @@ struct merged_state : std::enable_shared_from_this<merged_state<Sources...>> {
     bell_type where;
     waiting_bells<executor_type> waiting;
     timer overdue;
+    std::shared_ptr<handler_memory> timer_memory = std::make_shared<handler_memory>();
     std::shared_ptr<merged_packets::store> store = std::make_shared<merged_packets::store>();
     timestamp told = timestamp::min();
     std::uint64_t late = 0;
