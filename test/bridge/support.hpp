@@ -22,9 +22,9 @@ using namespace std::chrono_literals;
 ///     here (10.77.0.1) here0 ---- in0  middle  out0 ---- there0 (10.77.0.2) there
 class between {
 public:
-    explicit between(unsigned mtu_here = 1500, unsigned mtu_there = 1500)
-        : first_{here_, middle_, lab::pair_options{}.names("here0", "in0").mtu(mtu_here)}
-        , second_{middle_, there_, lab::pair_options{}.names("out0", "there0").mtu(mtu_there)} {
+    explicit between(unsigned mtu_here = 1500, unsigned mtu_there = 1500, unsigned queues = 1)
+        : first_{here_, middle_, lab::pair_options{}.names("here0", "in0").mtu(mtu_here).queues(queues)}
+        , second_{middle_, there_, lab::pair_options{}.names("out0", "there0").mtu(mtu_there).queues(queues)} {
         address(here(), "10.77.0.1/24");
         address(there(), "10.77.0.2/24");
     }
