@@ -20,7 +20,7 @@ What holds for each operation, as the tests found it: `scripts/conformance.sh` w
 `test/asio/conformance.hpp`, with the operation ready before it starts and later: it succeeds, on the right executor, once, and
 never inside the call that starts it.
 
-- **move-only handler** to **senders**: the operation with this token; *default token* also within `as_tuple`.
+- **callback** to **senders**: the operation with this token; *default token* also within `as_tuple`.
 - **bind_cancellation_slot**: each type of cancellation, at each of the first steps, with the step running and queued; what was
   waited for is left to the next operation. **cancelled coroutine**: the same from `co_spawn`, by each type that reaches it.
 - **object gone**: `cancel`, `close`, destruction and a move of the object at each step. **context gone**: its destruction.

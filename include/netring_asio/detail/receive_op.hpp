@@ -48,6 +48,11 @@ public:
     }
 
     void operator()(error_code ec = {}) {
+#if defined(BOOST_ASIO_HAS_IO_URING_AS_DEFAULT)
+        // Asio takes the answer to an earlier cancellation, that there was nothing left to cancel, for one to the wait.
+        if (ec == boost::system::errc::no_such_file_or_directory)
+            ec = {};
+#endif
         if (impl_->cancels != cancels_ || cancellation_.cancelled() != boost::asio::cancellation_type::none)
             ec = boost::asio::error::operation_aborted;
         if (!ec)

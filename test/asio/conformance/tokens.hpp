@@ -76,6 +76,14 @@ private:
     void handlers() {
         for (bool const before : moments) {
             std::string const when = before ? "ready before" : "ready later";
+            examining("callback");
+            handler_runs("callback, " + when, "I/O executor", before, [](auto& at, auto& record) {
+                auto const callback = [inner = std::make_shared<recorder>(record)](error_code error, auto&&...) {
+                    (*inner)(error);
+                };
+                static_assert(std::is_copy_constructible_v<decltype(callback)>);
+                at.start(callback);
+            });
             examining("move-only handler");
             handler_runs("handler, " + when, "I/O executor", before,
                          [](auto& at, auto& record) { at.start(recorder{record}); });
