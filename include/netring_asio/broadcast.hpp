@@ -351,6 +351,14 @@ public:
     /// The stream, to look at its statistics. Receiving from it takes events from the consumers.
     Stream& stream() noexcept { return state_->stream; }
 
+    /// Gives the stream back; no operation may be pending. This is then as if moved from, and its consumers may only be
+    /// destroyed.
+    Stream release() {
+        auto const of = std::move(state_);
+        of->closed = true;
+        return std::move(of->stream);
+    }
+
     /// A consumer of the events from here on.
     consumer subscribe() { return consumer{std::make_shared<detail::broadcast_link<Stream>>(state_)}; }
     std::size_t consumers() const noexcept { return state_->links.size(); }

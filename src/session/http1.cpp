@@ -341,7 +341,7 @@ private:
             buffer_.insert(12, 1, ' '); // no reason, and not the space before it
         bool framed = !cut;
         if (!try_head(from, time, out)) {
-            auto const mended = http1::mend(buffer_, IsRequest);
+            auto mended = http1::mend(buffer_, IsRequest);
             if (!mended)
                 return error::malformed_message;
             buffer_ = mended->text;
@@ -354,6 +354,7 @@ private:
             auto& message = parser_->result;
             message.error = error::malformed_message;
             message.version = mended->version;
+            message.fields = std::move(mended->fields);
             if constexpr (IsRequest) {
                 message.method = mended->method;
                 message.target = mended->target;

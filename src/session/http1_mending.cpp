@@ -13,6 +13,18 @@ bool is_token_character(char c) noexcept {
     return c > 0x20 && c < 0x7f && std::string_view{"()<>@,;:\\\"/[]?={}"}.find(c) == std::string_view::npos;
 }
 
+constexpr char printable(char c) noexcept {
+    return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f ? ' ' : c;
+}
+
+/// A value without blanks around it.
+std::string plain(std::string_view text) {
+    std::string result{text};
+    std::ranges::transform(result, result.begin(), printable);
+    auto const first = result.find_first_not_of(" \t");
+    return first == result.npos ? std::string{} : result.substr(first, result.find_last_not_of(" \t") + 1 - first);
+}
+
 bool is_field(std::string_view line, std::string_view name) noexcept {
     return line.size() > name.size() && line[name.size()] == ':' &&
            std::equal(name.begin(), name.end(), line.begin(), [](char a, char b) { return a == lower_case(b); });
@@ -80,25 +92,38 @@ std::optional<mended_head> mend(std::string_view head, bool is_request) {
         is_chunked = is_chunked || (is_field(line, "transfer-encoding") && line.ends_with("chunked"));
     });
     bool kept = false; // the line before, which one that begins with a blank belongs to
+    std::string_view field;
+    std::string value;
+    auto const append = [&] {
+        if (!field.empty())
+            result.fields.append(field, value);
+    };
     for_each_line(head, [&](std::string_view line) {
         if (!is_blank(line.front())) {
             auto const colon = line.find(':');
             auto name = line.substr(0, colon);
             while (!name.empty() && is_blank(name.back()))
                 name.remove_suffix(1);
-            kept = colon != line.npos && !name.empty() && std::all_of(name.begin(), name.end(), is_token_character) &&
-                   !(is_chunked && is_field(line, "content-length"));
+            append();
+            auto const is_named = colon != line.npos && std::all_of(name.begin(), name.end(), is_token_character);
+            field = is_named ? name : std::string_view{};
+            value = is_named ? plain(line.substr(colon + 1)) : std::string{};
+            kept = !field.empty() && !(is_chunked && is_field(line, "content-length"));
             if (kept)
                 result.text += name;
             line.remove_prefix(std::min(colon, line.size()));
-        } else if (kept)
-            result.text.resize(result.text.size() - 2); // Beast limits what it unfolds
+        } else {
+            (value += ' ') += plain(line);
+            if (kept)
+                result.text.resize(result.text.size() - 2); // Beast limits what it unfolds
+        }
         if (!kept)
             return;
         for (char const c : line)
-            result.text += (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f ? ' ' : c;
+            result.text += printable(c);
         result.text += "\r\n";
     });
+    append();
     result.text += "\r\n";
     return result;
 }

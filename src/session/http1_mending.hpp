@@ -1,5 +1,7 @@
 #pragma once
 
+#include <netring_asio/session/http1_message.hpp>
+
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +15,7 @@ struct mended_head {
     std::string method;   // of a request
     std::string target;   // of a request
     unsigned version = 0; // 10 or 11, or 0 where there is none, or another
+    field_list fields;    // all that were sent, also what Beast is not shown
 };
 
 /// Mends a head whose lines end with CR and LF: a first line with parts too many or too few, control characters,

@@ -17,6 +17,7 @@
 /// struct receive {
 ///     static constexpr bool exclusive = true;         // a second one is refused with operation_in_progress
 ///     static constexpr bool keeps = true;             // cancelled, it leaves what it waited for to the next one
+///     static constexpr bool allocates = false;        // each success makes an object of the user's
 ///     static constexpr auto cancellable = net::cancellation_type::all;     // the types that it honours
 ///     static constexpr std::chrono::milliseconds latency{10};              // from make_ready to being noticed
 ///     static constexpr std::chrono::milliseconds patience{5000};           // after which it is not coming any more

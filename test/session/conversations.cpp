@@ -15,6 +15,7 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/test/unit_test.hpp>
 
+#include <any>
 #include <array>
 #include <asio/conformance.hpp>
 #include <functional>
@@ -436,6 +437,53 @@ struct read_some {
     }
 };
 
+/// Conversations of a source.
+struct accept_next {
+    static constexpr bool allocates = true;
+
+    std::shared_ptr<packets_to_read> content = std::make_shared<packets_to_read>();
+    std::function<void()> ring = [] {};
+    std::any next;
+
+    auto make(net::any_io_executor executor) {
+        content->store->ends = false;
+        return nr::conversation_stream{nr::flow_stream{test::memory_source<>{std::move(executor), content->store}}};
+    }
+    template <class Stream, class... Token>
+    auto start(Stream& from, Token&&... token) {
+        ring = [source = &from.source()] { source->ring(); };
+        using conversation = typename Stream::conversation;
+        if (!std::any_cast<std::shared_ptr<conversation>>(&next))
+            next = std::make_shared<conversation>();
+        return from.async_accept(**std::any_cast<std::shared_ptr<conversation>>(&next), std::forward<Token>(token)...);
+    }
+    void make_ready() {
+        content->begin();
+        ring();
+    }
+};
+
+/// Consumers of whatever comes, until it is cancelled.
+struct consume {
+    static constexpr bool endless = true;
+    std::shared_ptr<packets_to_read> content = std::make_shared<packets_to_read>();
+
+    auto make(net::any_io_executor executor) {
+        content->store->ends = false;
+        return nr::conversation_stream{nr::flow_stream{test::memory_source<>{std::move(executor), content->store}}};
+    }
+    template <class Stream, class... Token>
+    auto start(Stream& from, Token&&... token) {
+        return from.async_consume(
+            [](auto const&, side) { return [](nr::chunk const&, auto handler) { handler(nr::error_code{}); }; },
+            std::forward<Token>(token)...);
+    }
+};
+
 } // namespace
 
 BOOST_AUTO_TEST_CASE(reading_keeps_the_contract) { conformance::verify<read_some>(); }
+
+BOOST_AUTO_TEST_CASE(accepting_keeps_the_contract) { conformance::verify<accept_next>(); }
+
+BOOST_AUTO_TEST_CASE(consuming_keeps_the_contract) { conformance::verify<consume>(); }

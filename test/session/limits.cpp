@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -41,9 +42,12 @@ double cost(F f) {
     return best;
 }
 
-/// Four times the input costs about four times the work; sixteen times would be its square.
+/// Four times the input costs about four times the work; sixteen times would be its square. Measured on request alone,
+/// as a machine may have other things to do.
 template <class F>
 void expect_linear(char const* what, std::size_t size, F f) {
+    if (std::getenv("NETRING_ASIO_TIMING") == nullptr)
+        return f(size);
     auto const one = cost([&] { f(size); });
     auto const four = cost([&] { f(4 * size); });
     BOOST_TEST(four / one < 8, what << " costs " << four / one << " times as much");

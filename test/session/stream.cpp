@@ -1,6 +1,7 @@
 // Sessions from packets: how parsers are chosen, what events tell, and what becomes of gaps and limits.
 
 #include "../../example/line_parser.hpp"
+#include "../../example/syslog_parser.hpp"
 #include "session/wire.hpp"
 #include <netring_asio/datagram_stream.hpp>
 #include <netring_asio/session/dns.hpp>
@@ -27,6 +28,20 @@ namespace {
 std::string const query{"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07"
                         "example\x00\x00\x01\x00\x01",
                         25};
+
+/// Waits for time from a datagram "wait" on, and counts how often it is told of it.
+struct waiting_parser {
+    using message_type = int;
+    nr::error_code datagram(session::side, std::span<std::byte const> bytes, nr::timestamp, session::output<int>&) {
+        waiting = bytes.size() == 4;
+        return {};
+    }
+    void tick(nr::timestamp, session::output<int>&) { ++ticks; }
+    bool waits() const noexcept { return waiting; }
+
+    bool waiting = false;
+    static inline std::size_t ticks = 0;
+};
 
 void check(std::vector<std::string> const& found, std::vector<std::string> const& expected) {
     BOOST_TEST(found == expected, boost::test_tools::per_element());
@@ -91,6 +106,38 @@ BOOST_AUTO_TEST_CASE(content_and_port_choose) {
     BOOST_TEST(count(choice::by_port_or_content, 81, http) == 1u);
     BOOST_TEST(count(choice::by_port_or_content, 80, other) == 100u);
     BOOST_TEST(count(choice::by_port_or_content, 81, other) == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(time_concerns_who_waits_alone) {
+    constexpr unsigned idle = 1'000, seconds = 20;
+    for (unsigned i = 0; i != idle; ++i)
+        udp(true, 10'000 + i, 9, "x");
+    udp(true, 5'000, 9, "wait");
+    for (unsigned i = 0; i != seconds; ++i) {
+        now += std::chrono::seconds{1};
+        udp(true, 10'000, 9, "x");
+    }
+    waiting_parser::ticks = 0;
+    all(nr::datagram_stream{flows(), session::use{waiting_parser{}}.ports({9})});
+    auto const waited = waiting_parser::ticks - 2 * (idle + 1); // each flow has one at the end of each side
+    BOOST_TEST(waited >= seconds);
+    BOOST_TEST(waited <= seconds + 2);
+    BOOST_TEST_MESSAGE("figure: " << seconds << " seconds of 1001 flows, of which one waits: " << waited << " ticks");
+}
+
+BOOST_AUTO_TEST_CASE(a_parser_of_datagrams_has_state_and_ticks) {
+    udp(true, 5'000, 514, "<34>1 - - su: failed");
+    udp(true, 5'000, 514, "<38>1 - - cron: done");
+    now += std::chrono::seconds{2};
+    udp(true, 5'001, 514, "no priority");
+    check(all(nr::datagram_stream{flows(), session::use{syslog_parser{}}.ports({514})}),
+          {"syslog udp 10.0.0.1:5000 > 10.0.0.2:514: started",
+           "syslog udp 10.0.0.1:5000 > 10.0.0.2:514: 2 lines, 1 errors",
+           "syslog udp 10.0.0.1:5001 > 10.0.0.2:514: started",
+           "syslog udp 10.0.0.1:5001 > 10.0.0.2:514: not parsed: the flow carries something else, or a damaged "
+           "message; choose parsers by content too",
+           "syslog udp 10.0.0.1:5000 > 10.0.0.2:514: ended (flushed), 1 messages in 40 and 0 bytes",
+           "syslog udp 10.0.0.1:5001 > 10.0.0.2:514: ended (flushed), 0 messages in 11 and 0 bytes"});
 }
 
 BOOST_AUTO_TEST_CASE(gaps_and_errors_are_told) {

@@ -334,6 +334,66 @@ struct receive_tapped {
     nr::packet_batch batch; // goes before what it was lent from
 };
 
+/// A broadcast and one consumer of it.
+template <class Source>
+struct subscriber {
+    using executor_type = typename Source::executor_type;
+    using stream = nr::flow_stream<Source>;
+    template <class Executor>
+    struct rebind_executor {
+        using other = subscriber<typename Source::template rebind_executor<Executor>::other>;
+    };
+
+    explicit subscriber(stream from)
+        : events{std::move(from)}
+        , consumer{events.subscribe()} {}
+    template <class Other>
+    explicit subscriber(subscriber<Other>&& other)
+        : subscriber{stream{other.events.release()}} {}
+
+    executor_type get_executor() const noexcept { return events.get_executor(); }
+    void cancel() { consumer.cancel(); }
+
+    nr::broadcast<stream> events;
+    typename nr::broadcast<stream>::consumer consumer;
+};
+
+/// Events of a flow stream, by way of a broadcast; each packet is the first of a new flow.
+struct receive_broadcast {
+    auto make(net::any_io_executor executor) {
+        store->ends = false;
+        return subscriber<test::memory_source<>>{nr::flow_stream{test::memory_source<>{std::move(executor), store}}};
+    }
+    template <class Subscriber, class... Token>
+    auto start(Subscriber& from, Token&&... token) {
+        ring = [source = &from.events.stream().source()] { source->ring(); };
+        if constexpr (std::is_same_v<decltype(from.consumer),
+                                     nr::broadcast<nr::flow_stream<test::memory_source<>>>::consumer>)
+            return from.consumer.async_receive(batch, std::forward<Token>(token)...);
+        else
+            return from.consumer.async_receive(other_batch(from), std::forward<Token>(token)...);
+    }
+    template <class Subscriber>
+    auto& other_batch(Subscriber const&) {
+        static typename decltype(Subscriber::consumer)::event_batch instance;
+        return instance;
+    }
+    void make_ready() {
+        lab::uncounted const packet_of_the_test;
+        frames.push_back(test::craft{9}.udp(++port, 53).ipv4("10.0.0.9", "10.0.0.2", 17).ethernet(0x0800));
+        store->batches.push_back({frames.back().view()});
+        ring();
+    }
+
+    std::shared_ptr<test::packet_store> store = std::make_shared<test::packet_store>();
+    std::deque<test::craft> frames;
+    std::function<void()> ring = [] {};
+    unsigned port = 0;
+    nr::broadcast<nr::flow_stream<test::memory_source<>>>::consumer::event_batch batch;
+};
+
 } // namespace
 
 BOOST_AUTO_TEST_CASE(receiving_through_a_tap_keeps_the_contract) { conformance::verify<receive_tapped>(); }
+
+BOOST_AUTO_TEST_CASE(receiving_a_broadcast_keeps_the_contract) { conformance::verify<receive_broadcast>(); }

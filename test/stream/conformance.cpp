@@ -1,9 +1,9 @@
 #include "afpacket/support.hpp"
 #include "decode/craft.hpp"
 #include <netring_asio/capture.hpp>
+#include <netring_asio/datagram_stream.hpp>
 #include <netring_asio/flow_stream.hpp>
 #include <netring_asio/merge.hpp>
-#include <netring_asio/session_stream.hpp>
 
 #include <boost/test/unit_test.hpp>
 
@@ -80,14 +80,15 @@ struct size_parser {
     }
 };
 
-/// Messages of a live capture; each frame sent is one of a new flow.
+/// Messages of a live capture; each frame sent is one of a new flow. A datagram stream has the operation of a session
+/// stream.
 struct receive_messages : receive_events {
-    using stream = nr::session_stream<nr::capture, nr::flow::five_tuple, size_parser>;
+    using stream = nr::datagram_stream<nr::capture, nr::flow::five_tuple, size_parser>;
     stream::event_batch events;
 
     auto make(net::any_io_executor executor) {
-        return nr::session_stream{receive_events::make(std::move(executor)),
-                                  nr::session::use{size_parser{}}.ports({53})};
+        return nr::datagram_stream{receive_events::make(std::move(executor)),
+                                   nr::session::use{size_parser{}}.ports({53})};
     }
     template <class Stream, class... Token>
     auto start(Stream& from, Token&&... token) {
@@ -101,4 +102,6 @@ BOOST_AUTO_TEST_CASE(flow_stream_async_receive, *lab::available()) { conformance
 
 BOOST_AUTO_TEST_CASE(merge_async_receive, *lab::available()) { conformance::verify<receive_merged>(); }
 
-BOOST_AUTO_TEST_CASE(session_stream_async_receive, *lab::available()) { conformance::verify<receive_messages>(); }
+BOOST_AUTO_TEST_CASE(session_and_datagram_stream_async_receive, *lab::available()) {
+    conformance::verify<receive_messages>();
+}

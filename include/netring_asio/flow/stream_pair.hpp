@@ -34,6 +34,8 @@ public:
     void finish(byte_consumer& a_to_b, byte_consumer& b_to_a);
 
     reassembler const& direction(orientation way) const noexcept { return directions_[static_cast<std::size_t>(way)]; }
+    /// Bytes that wait for missing ones.
+    std::size_t buffered() const noexcept { return directions_[0].buffered() + directions_[1].buffered(); }
     /// Either direction was given up over the budget, by `budget_policy::stop`.
     bool stopped() const noexcept { return directions_[0].stopped() || directions_[1].stopped(); }
 

@@ -50,6 +50,7 @@ public:
     /// No more responses will come.
     void finish(output<message_type>& out);
     std::size_t held() const noexcept { return pending_.size() * sizeof(query); }
+    bool waits() const noexcept { return !pending_.empty(); }
 
 private:
     struct query {
@@ -85,6 +86,7 @@ public:
             matcher_.finish(out);
     }
     std::size_t held() const noexcept { return matcher_.held(); }
+    bool waits() const noexcept { return matcher_.waits(); }
     static match probe(side from, std::span<std::byte const> bytes);
 
 private:
@@ -116,6 +118,7 @@ public:
             matcher_.finish(out);
     }
     std::size_t held() const noexcept { return matcher_.held() + partial_[0].size() + partial_[1].size(); }
+    bool waits() const noexcept { return matcher_.waits(); }
     static match probe(side from, std::span<std::byte const> bytes);
 
 private:

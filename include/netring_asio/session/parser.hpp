@@ -55,6 +55,9 @@ enum class match : std::uint8_t {
 /// - `reset(time, output)` instead, unless both sides have finished: the connection was reset, evicted or reused, or
 ///   given up over the reassembly budget.
 /// - `tick(time, output)`: packet time passed; about once a second, and before `finish`.
+/// - `bool waits() const`: whether `tick` has anything to do; asked after each packet. Flows that do not wait cost
+/// nothing
+///   as time passes. Without it all flows of a parser that has `tick` wait.
 /// - `std::size_t held() const`: bytes that it keeps for what is not complete, to be bounded over all flows by
 ///   `session_options::max_held`. It is asked after each packet.
 /// - `bool done() const`: it wants no more bytes; the flow is not reassembled further.

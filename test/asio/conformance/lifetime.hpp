@@ -30,7 +30,7 @@ public:
         context_gone();
         if constexpr (exclusive<Operation>)
             second_operation();
-        if constexpr (!endless<Operation>)
+        if constexpr (!endless<Operation> && !allocates<Operation>)
             allocations();
     }
 

@@ -62,6 +62,12 @@ template <class Operation>
 constexpr bool endless<Operation> = Operation::endless;
 
 template <class Operation>
+constexpr bool allocates = false;
+template <class Operation>
+    requires requires { Operation::allocates; }
+constexpr bool allocates<Operation> = Operation::allocates;
+
+template <class Operation>
 constexpr net::cancellation_type cancellable = net::cancellation_type::all;
 template <class Operation>
     requires requires { Operation::cancellable; }

@@ -4,6 +4,7 @@
 #include <netring_asio/flow/reassembly_memory.hpp>
 #include <netring_asio/flow/stream_pair.hpp>
 #include <netring_asio/flow/tracker.hpp>
+#include <netring_asio/session/detail/chooser.hpp>
 #include <netring_asio/session/detail/holding.hpp>
 #include <netring_asio/session/detail/joined_message.hpp>
 #include <netring_asio/session/detail/packet_facts.hpp>
@@ -41,7 +42,7 @@ public:
     engine(session_options const& options, use<Parsers>... uses)
         : options_{options}
         , memory_{options.max_buffered()}
-        , uses_{std::move(uses)...} {}
+        , chooser_{options.max_probed(), std::move(uses)...} {}
 
     /// Where events of flows come in, and events of sessions go, from here on.
     void connect(flow_event_list const& in, event_list& out) noexcept {
@@ -90,22 +91,23 @@ public:
         if (now < next_tick_)
             return;
         next_tick_ = now + options_.tick_interval();
-        for (auto& [id, s] : sessions_)
-            if (s->state == state::parsing) {
-                if (s->streams) {
-                    with_streams(*s, now, [&](auto& streams, auto& a, auto& b) { streams.advance(now, a, b); });
-                    settle(*s, now);
-                }
-                with_parser(*s, now, [&](auto& parser, auto& out) {
-                    if constexpr (requires { parser.tick(now, out); })
-                        parser.tick(now, out);
-                });
-            }
+        waiters due;
+        for (due.swap(waiters_); !due.empty();) {
+            auto& s = due.front();
+            waiters_.splice(waiters_.end(), due, due.begin());
+            if (s.streams)
+                with_streams(s, now, [&](auto& streams, auto& a, auto& b) { streams.advance(now, a, b); });
+            with_parser(s, now, [&](auto& parser, auto& out) {
+                if constexpr (requires { parser.tick(now, out); })
+                    parser.tick(now, out);
+            });
+            settle(s, now);
+        }
     }
 
-    /// When `tick` is worth calling next; nothing if no parser waits for time.
+    /// When `tick` is worth calling next; nothing if nobody waits for time.
     std::optional<timestamp> next_tick() const noexcept {
-        return ticking_ == 0 ? std::nullopt : std::optional{next_tick_};
+        return waiters_.empty() ? std::nullopt : std::optional{next_tick_};
     }
     std::size_t sessions() const noexcept { return sessions_.size(); }
     std::size_t buffered() const noexcept { return memory_.used(); }
@@ -114,13 +116,16 @@ public:
     session_options const& options() const noexcept { return options_; }
 
 private:
-    static constexpr std::size_t count = sizeof...(Parsers);
     static constexpr std::size_t max_probed_datagrams = 4;
     enum class state : std::uint8_t { choosing, parsing, ignored };
 
-    using hook = boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+    template <class Tag>
+    using hook = boost::intrusive::list_base_hook<boost::intrusive::tag<Tag>,
+                                                  boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+    using holder = hook<struct holding>;
+    using waiter = hook<struct waiting>;
 
-    struct session : hook {
+    struct session : holder, waiter {
         Key key{};
         std::uint64_t id = 0;
         flow::orientation orientation{};
@@ -138,8 +143,11 @@ private:
         std::string_view protocol;
         detail::engine<Key, Parsers...>::state state = state::choosing;
         bool told = false;
-        bool has_tick = false;
     };
+    using holders = boost::intrusive::list<session, boost::intrusive::base_hook<holder>,
+                                           boost::intrusive::constant_time_size<false>>;
+    using waiters = boost::intrusive::list<session, boost::intrusive::base_hook<waiter>,
+                                           boost::intrusive::constant_time_size<false>>;
     using session_map = boost::unordered_flat_map<std::uint64_t, session*>;
 
     /// Takes what the parser of one session makes.
@@ -151,7 +159,7 @@ private:
             , time{at} {}
         void operator()(side from, Message&& message) override {
             ++of.counted.messages;
-            if (of.is_linked())
+            if (of.holder::is_linked())
                 in.holders_.splice(in.holders_.end(), in.holders_, in.holders_.iterator_to(of));
             auto& what = in.tell(of, from, time).what;
             if constexpr (std::is_same_v<Message, message_type>)
@@ -207,7 +215,7 @@ private:
         s.id = of.id;
         s.orientation = of.from_initiator ? way : flow::opposite(way);
         ports_ = {h.source_port, h.destination_port};
-        if (!choose(s, h.has_tcp, h.time) && !is_candidate(h.has_tcp))
+        if (!choose(s, h.has_tcp, h.time) && !chooser_.is_candidate({h.has_tcp, ports_, s.prefix}))
             s.state = state::ignored;
         else if (h.has_tcp) {
             // Without a handshake who was seen first says little, and the port says more.
@@ -239,7 +247,7 @@ private:
     /// Sees to what follows from what a flow was fed: ends of its directions, and the bounds.
     void settle(session& s, timestamp now) {
         for (auto const way : {flow::orientation::a_to_b, flow::orientation::b_to_a})
-            if (s.state == state::parsing && s.streams->direction(way).ended())
+            if (s.state == state::parsing && s.streams && s.streams->direction(way).ended())
                 finish(s, side_of(s, way), now);
         account(s, now);
     }
@@ -262,10 +270,17 @@ private:
     /// Keeps count of what waits to be complete, and the count within its bound.
     void account(session& s, timestamp now) {
         release(s);
-        if (s.counted_bytes != 0 && !s.is_linked())
+        if (s.counted_bytes != 0 && !s.holder::is_linked())
             holders_.push_back(s);
-        else if (s.counted_bytes == 0 && s.is_linked())
-            s.unlink();
+        else if (s.counted_bytes == 0)
+            drop<holder>(s);
+        if (waits(s) && !s.waiter::is_linked()) {
+            if (waiters_.empty())
+                next_tick_ = now + options_.tick_interval();
+            waiters_.push_back(s);
+        } else if (!waits(s)) {
+            drop<waiter>(s);
+        }
         if (held_ <= options_.max_held()) [[likely]]
             return;
         if (options_.when_full() == held_policy::give_up_newcomer)
@@ -291,7 +306,19 @@ private:
         else
             ignore(s);
         release(s);
-        s.unlink();
+        drop<holder>(s);
+        drop<waiter>(s);
+    }
+
+    template <class Hook>
+    static void drop(Hook& from) noexcept {
+        if (from.is_linked())
+            from.unlink();
+    }
+
+    /// Whether time alone may lead to something.
+    static bool waits(session const& s) noexcept {
+        return s.state == state::parsing && (waits_for_time(s.parser) || (s.streams && s.streams->buffered() != 0));
     }
 
     /// Bytes of a stream, in order.
@@ -398,96 +425,27 @@ private:
         account(s, now);
     }
 
-    template <class F>
-    static void for_each_use(F f) {
-        [&]<std::size_t... I>(std::index_sequence<I...>) {
-            (f(std::integral_constant<std::size_t, I>{}), ...);
-        }(std::make_index_sequence<count>{});
-    }
-
-    template <std::size_t I>
-    using parser_at = std::tuple_element_t<I, std::tuple<Parsers...>>;
-    template <std::size_t I>
-    static constexpr bool takes(bool tcp) noexcept {
-        return tcp ? stream_parser<parser_at<I>> : datagram_parser<parser_at<I>>;
-    }
-    template <std::size_t I>
-    bool has_port() const noexcept {
-        return std::get<I>(uses_).has_port(ports_[0]) || std::get<I>(uses_).has_port(ports_[1]);
-    }
-
-    /// Whether any parser can be chosen by the content of this flow.
-    bool is_candidate(bool tcp) const {
-        bool result = false;
-        for_each_use([&](auto i) {
-            auto const& u = std::get<i>(uses_);
-            if (takes<i>(tcp) && use<parser_at<i>>::has_probe && u.chosen() != choice::by_port)
-                result = result || u.chosen() != choice::by_port_and_content || has_port<i>();
-        });
-        return result;
-    }
-
-    template <std::size_t I>
-    match verdict(session const& s, bool tcp) const {
-        if (!takes<I>(tcp))
-            return match::no;
-        auto const& u = std::get<I>(uses_);
-        if (u.chosen() == choice::by_port)
-            return has_port<I>() ? match::yes : match::no;
-        if (u.chosen() == choice::by_port_and_content && !has_port<I>())
-            return match::no;
-        auto result = match::maybe;
-        if constexpr (use<parser_at<I>>::has_probe)
-            for (auto const from : {side::initiator, side::responder})
-                if (auto const& prefix = s.prefix[index(from)]; !prefix.empty()) {
-                    auto const m = parser_at<I>::probe(from, prefix);
-                    if (m == match::yes)
-                        return m;
-                    result = m == match::no || prefix.size() >= options_.max_probed() ? match::no : result;
-                }
-        return result;
-    }
-
     /// Chooses a parser if it is clear which, or if nothing more is to be known.
     bool choose(session& s, bool tcp, timestamp now, bool last = false) {
-        bool open = false;
-        bool chosen = false;
-        for_each_use([&](auto i) {
-            if (chosen)
-                return;
-            auto const m = verdict<i>(s, tcp);
-            open = open || m == match::maybe;
-            if (m == match::yes) {
-                chosen = true;
+        auto const verdict = chooser_.choose({tcp, ports_, s.prefix}, last);
+        chooser_.for_each([&](auto i) {
+            if (verdict.parser == i)
                 start<i>(s, now);
-            }
         });
-        if (chosen || (open && !last) || (s.prefix[0].empty() && s.prefix[1].empty()))
-            return chosen;
-        for_each_use([&](auto i) {
-            if (!chosen && takes<i>(tcp) && std::get<i>(uses_).chosen() == choice::by_port_or_content &&
-                has_port<i>()) {
-                chosen = true;
-                start<i>(s, now);
-            }
-        });
-        if (!chosen && tcp)
+        auto const chosen = verdict.parser != chooser_.none;
+        if (!chosen && verdict.final && tcp)
             ignore(s);
         return chosen;
     }
 
     template <std::size_t I>
     void start(session& s, timestamp now) {
-        auto& parser = s.parser.template emplace<I + 1>(std::get<I>(uses_).prototype());
+        using parser = std::tuple_element_t<I, std::tuple<Parsers...>>;
+        s.parser.template emplace<I + 1>(chooser_.template prototype<I>());
         s.state = state::parsing;
         s.told = true;
-        if constexpr (requires { parser_at<I>::name; })
-            s.protocol = parser_at<I>::name;
-        if constexpr (requires(output<typename parser_at<I>::message_type>& out) { parser.tick(now, out); }) {
-            s.has_tick = true;
-            if (ticking_++ == 0)
-                next_tick_ = now + options_.tick_interval();
-        }
+        if constexpr (requires { parser::name; })
+            s.protocol = parser::name;
         auto const held = std::exchange(s.held, {});
         s.prefix = {};
         s.probed = 0;
@@ -534,8 +492,6 @@ private:
         s.held = {};
         s.prefix = {};
         s.probed = 0;
-        if (std::exchange(s.has_tick, false))
-            --ticking_;
     }
 
     void end(flow_event const& e) {
@@ -580,18 +536,18 @@ private:
 
     session_options options_;
     flow::reassembly_memory memory_; // before what uses it
-    std::tuple<use<Parsers>...> uses_;
+    chooser<Parsers...> chooser_;
     session_map sessions_;
     std::vector<std::unique_ptr<std::array<session, 64>>> chunks_;
     std::vector<session*> spare_;
     flow_event_list const* in_ = nullptr;
     event_list* out_ = nullptr;
     std::size_t seen_ = 0;
-    std::size_t ticking_ = 0;
     std::size_t held_ = 0;
     std::uint64_t given_up_ = 0;
     /// Sessions that hold something; first the one that has gone longest without a complete message.
-    boost::intrusive::list<session, boost::intrusive::constant_time_size<false>> holders_;
+    holders holders_;
+    waiters waiters_; // `tick` concerns these alone
     timestamp next_tick_{};
     std::array<std::uint16_t, 2> ports_{}; // of the flow that is looked at
 };

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
@@ -27,6 +28,21 @@ std::size_t held_by(std::variant<Parsers...> const& chosen) {
                 return parser.held();
             else
                 return 0;
+        },
+        chosen);
+}
+
+/// Whether a parser has a use for `tick`.
+template <class... Parsers>
+bool waits_for_time(std::variant<Parsers...> const& chosen) noexcept {
+    return std::visit(
+        []<class P>(P const& parser) {
+            if constexpr (requires { parser.waits(); })
+                return parser.waits();
+            else if constexpr (!std::is_same_v<P, std::monostate>)
+                return requires(P& p, output<typename P::message_type>& out) { p.tick(timestamp{}, out); };
+            else
+                return false;
         },
         chosen);
 }
