@@ -1,6 +1,7 @@
 // Compares the messages of every capture of the shared traces with those that tshark found in it.
 
 #include "pcap/files.hpp"
+#include "session/findings.hpp"
 #include <netring_asio/pcap/reader.hpp>
 #include <netring_asio/session/dns.hpp>
 #include <netring_asio/session/http1.hpp>
@@ -16,7 +17,6 @@
 #include <fstream>
 #include <iterator>
 #include <map>
-#include <openssl/evp.h>
 #include <random>
 #include <set>
 #include <span>
@@ -30,16 +30,9 @@ namespace nr = netring_asio;
 namespace flow = netring_asio::flow;
 namespace session = netring_asio::session;
 namespace fs = std::filesystem;
-namespace json = boost::json;
+using test::bag, test::collector, test::expected, test::findings;
 
 namespace {
-
-using bag = std::multiset<std::string>;
-
-/// What a capture holds, a line each: what the tools say, and what the parsers made.
-struct findings {
-    bag dns, client_hellos, server_hellos, requests, responses, bodies, alerts;
-};
 
 /// Captures known to differ, and why.
 std::map<std::string, std::string> const known{
@@ -48,9 +41,11 @@ std::map<std::string, std::string> const known{
     {"100-continue__seqwrap_boundary.pcap", "tshark gives up where sequence numbers wrap"},
     {"cid_tcp.pcap", "the snap length cuts a request line, of which tshark shows the part"},
     {"ja4_tls-non-ascii-alpn.pcapng", "tshark replaced the bytes of a protocol that are no text"},
-    {"ndpi_badpackets.pcap", "the snap length cuts messages within a record, of which tshark shows the part"},
+    {"ndpi_badpackets.pcap",
+     "the snap length cuts within the twelve bytes of a DNS head, of which tshark shows the part"},
     {"ndpi_fuzz-2006-09-29-28586.pcap", "damaged by a fuzzer"},
     {"ndpi_malformed_dns.pcap", "damaged: a compression loop, of which tshark shows the part before it"},
+    {"ndpi_reddit.pcap", "tshark goes on behind the RST of clients that did not await the certificates"},
     {"ndpi_tls_cipher_lens.pcap", "damaged on purpose: lengths of cipher lists"},
     {"ndpi_tls_multiple_synack_different_seq.pcapng",
      "tshark follows the first of two different SYN-ACKs, and sees no server"},
@@ -71,194 +66,12 @@ std::map<std::string, std::string> const known{
     {"zeek_dns-edns-ecs-bad.pcap", "damaged: more records announced than there are"},
     {"zeek_entity_gap.pcap", "tshark gives a response with a gap up"},
     {"zeek_gtp1_gn_normal_incl_fragmentation.pcap", "tshark gives a response with gaps up"},
-    {"zeek_methods.pcap", "damaged: tshark tells of versions and of bodies that are none"},
+    {"zeek_methods.pcap", "damaged: tshark tells of targets and of bodies that are none"},
     {"zeek_mpls-in-vlan.pcap", "tshark counts the part of a body before a gap as all of it"},
     {"zeek_tcp-http-with-padding.pcap", "tshark does not know a request at this port"},
     {"zeek_variant-01-chunk_2pow64_overflow.pcap", "request smuggling: the request within is found, as by Zeek"},
     {"zeek_variant-04-te_cl_desync.pcap", "request smuggling: chunks count, as for Zeek; tshark tells an empty body"},
     {"zeek_variant-09-te_obs_fold.pcap", "request smuggling: the folded field counts, and tshark ignores it"},
-};
-
-/// tshark also lists the types that a record is about as types of records.
-bool tells_of_types(std::string const& type) { return type == "46" || type == "47" || type == "50"; }
-
-std::string joined(std::vector<std::string> const& values) {
-    std::string result;
-    for (auto const& v : values)
-        result += v + ' ';
-    return result;
-}
-
-std::vector<std::string> strings(json::value const& of, char const* field) {
-    std::vector<std::string> result;
-    if (auto const* list = of.as_object().if_contains(field))
-        for (auto const& v : list->as_array())
-            result.emplace_back(v.as_string());
-    return result;
-}
-
-/// A line without what tools write in different ways: bytes of names that are no printable ASCII, escapes, and spaces.
-std::string plain(std::string_view line) {
-    std::string result;
-    for (std::size_t i = 0; i < line.size(); ++i) {
-        if (line[i] == '\\' && i + 3 < line.size() && line[i + 1] >= '0' && line[i + 1] <= '9')
-            i += 3;
-        else if (line[i] != '\\' && line[i] > ' ' && line[i] < 0x7f)
-            result += line[i];
-    }
-    return result;
-}
-
-std::string first(json::value const& of, char const* field) {
-    auto const all = strings(of, field);
-    return all.empty() ? std::string{} : all.front();
-}
-
-std::string hex(unsigned value, int digits) {
-    std::string result = "0x";
-    for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4)
-        result += "0123456789abcdef"[value >> shift & 15];
-    return result;
-}
-
-/// Reads what tshark says.
-findings expected(fs::path const& folder) {
-    findings result;
-    std::ifstream in{folder / "l7.json"};
-    auto const root = json::parse(std::string{std::istreambuf_iterator<char>{in}, {}});
-    auto const each = [&](char const* protocol, auto f) {
-        if (auto const* list = root.as_object().if_contains(protocol))
-            for (auto const& e : list->as_array())
-                f(e);
-    };
-    for (auto const* protocol : {"dns", "mdns", "llmnr"})
-        each(protocol, [&](json::value const& e) {
-            if (e.as_object().contains("in_icmp"))
-                return;
-            std::string line = first(e, "id") + " " + first(e, "flags.response") + " " + first(e, "flags.opcode") +
-                               " " + (first(e, "flags.rcode").empty() ? "0" : first(e, "flags.rcode")) + " ";
-            for (auto const* count : {"count.queries", "count.answers", "count.auth_rr", "count.add_rr"})
-                line += first(e, count) + " ";
-            for (auto const* field : {"qry.name", "qry.type", "resp.type", "a", "aaaa", "cname", "ns",
-                                      "ptr.domain_name", "soa.mname", "srv.target"})
-                if (auto const values = strings(e, field);
-                    field != std::string_view{"resp.type"} || std::ranges::none_of(values, tells_of_types))
-                    line += std::string{field} + " " + joined(values);
-            result.dns.insert(plain(line));
-        });
-    each("tls", [&](json::value const& e) {
-        auto const ja3 = strings(e, "handshake.ja3_full");
-        for (std::size_t i = 0; i != ja3.size(); ++i)
-            result.client_hellos.insert(
-                ja3[i] + " " + strings(e, "handshake.ja3")[i] + " " +
-                (e.as_object().contains("ja4_calc") ? std::string{e.at("ja4_calc").as_string()} : std::string{}) + " " +
-                first(e, "handshake.extensions_server_name"));
-        auto const ja3s = strings(e, "handshake.ja3s_full");
-        for (std::size_t i = 0; i != ja3s.size(); ++i)
-            result.server_hellos.insert(ja3s[i] + " " + strings(e, "handshake.ja3s")[i]);
-        auto const levels = strings(e, "alert_message.level");
-        for (std::size_t i = 0; i != levels.size(); ++i)
-            result.alerts.insert(levels[i] + " " + strings(e, "alert_message.desc")[i]);
-    });
-    each("http", [&](json::value const& e) {
-        if (auto const methods = strings(e, "request.method"); !methods.empty())
-            for (std::size_t i = 0; i != methods.size(); ++i)
-                result.requests.insert(methods[i] + " " + strings(e, "request.uri").at(i) + " " +
-                                       strings(e, "request.version").at(i));
-        auto const codes = strings(e, "response.code");
-        auto const phrases = strings(e, "response.phrase");
-        for (std::size_t i = 0; i != codes.size(); ++i)
-            result.responses.insert(codes[i] + " " + (i < phrases.size() ? phrases[i] : std::string{}));
-    });
-    if (std::ifstream objects_file{folder / "http_objects.json"}) {
-        auto const objects = json::parse(std::string{std::istreambuf_iterator<char>{objects_file}, {}});
-        for (auto const& o : objects.as_array())
-            result.bodies.insert(std::to_string(o.at("size").to_number<std::uint64_t>()) + " " +
-                                 std::string{o.at("sha256").as_string()});
-    }
-    return result;
-}
-
-std::string sha256(std::string_view bytes) {
-    unsigned char digest[32];
-    EVP_Digest(bytes.data(), bytes.size(), digest, nullptr, EVP_sha256(), nullptr);
-    std::string result;
-    for (auto const b : digest) {
-        result += "0123456789abcdef"[b >> 4];
-        result += "0123456789abcdef"[b & 15];
-    }
-    return result;
-}
-
-/// Writes what the parsers made in the same way.
-struct collector {
-    findings& to;
-
-    void operator()(session::dns::message const& m) const {
-        using namespace session::dns;
-        if (!m.questions.empty() && m.questions.front().type == record_type{32})
-            return; // NetBIOS names, which tshark tells apart by the port
-        std::map<std::string, std::vector<std::string>> fields;
-        auto const shown = [](session::dns::name const& n) { return n.empty() ? std::string{"<Root>"} : n; };
-        for (auto const& q : m.questions) {
-            fields["qry.name"].push_back(shown(q.name));
-            fields["qry.type"].push_back(std::to_string(static_cast<unsigned>(q.type)));
-        }
-        for (auto const* section : {&m.answers, &m.authorities, &m.additionals})
-            for (auto const& r : *section) {
-                fields["resp.type"].push_back(std::to_string(static_cast<unsigned>(r.type)));
-                if (auto const* a = std::get_if<nr::decode::ip_address>(&r.data))
-                    fields[r.type == record_type::a ? "a" : "aaaa"].push_back(
-                        a->to_string(r.type == record_type::a ? 4 : 6));
-                if (auto const* n = std::get_if<session::dns::name>(&r.data))
-                    fields[r.type == record_type::cname ? "cname"
-                           : r.type == record_type::ns  ? "ns"
-                           : r.type == record_type::ptr ? "ptr.domain_name"
-                                                        : "other"]
-                        .push_back(shown(*n));
-                if (auto const* soa = std::get_if<start_of_authority>(&r.data))
-                    fields["soa.mname"].push_back(shown(soa->primary));
-                if (auto const* srv = std::get_if<service>(&r.data))
-                    fields["srv.target"].push_back(shown(srv->target));
-            }
-        std::string line = hex(m.id, 4) + " " + std::to_string(m.is_response) + " " + std::to_string(m.opcode) + " " +
-                           std::to_string(m.response_code) + " ";
-        for (auto const size : m.announced)
-            line += std::to_string(size) + " ";
-        for (auto const* field : {"qry.name", "qry.type", "resp.type", "a", "aaaa", "cname", "ns", "ptr.domain_name",
-                                  "soa.mname", "srv.target"})
-            if (field != std::string_view{"resp.type"} || std::ranges::none_of(fields[field], tells_of_types))
-                line += std::string{field} + " " + joined(fields[field]);
-        to.dns.insert(plain(line));
-    }
-    void operator()(session::dns::unanswered const&) const {}
-    void operator()(session::tls::client_hello const& h) const {
-        to.client_hellos.insert(h.ja3_text() + " " + h.ja3() + " " + h.ja4() + " " + h.server_name);
-    }
-    void operator()(session::tls::server_hello const& h) const {
-        to.server_hellos.insert(h.ja3s_text() + " " + h.ja3s());
-    }
-    void operator()(session::tls::certificates const&) const {}
-    void operator()(session::tls::alert const& a) const {
-        to.alerts.insert(std::to_string(a.level) + " " + std::to_string(a.description));
-    }
-    void operator()(session::tls::handshake const&) const {}
-    void operator()(session::quic::initial const&) const {}
-    void operator()(session::http1::request const& r) const {
-        to.requests.insert(r.method + " " + r.target + " " +
-                           (r.version == 0 ? std::string{} : "HTTP/1." + std::to_string(r.version - 10)));
-        body(r);
-    }
-    void operator()(session::http1::response const& r) const {
-        to.responses.insert(std::to_string(r.status) + " " + r.reason);
-        body(r);
-    }
-    void operator()(session::http1::body_piece const&) const {}
-
-    void body(session::http1::content const& c) const {
-        if (c.body_size != 0)
-            to.bodies.insert(std::to_string(c.body_size) + " " + sha256(c.body));
-    }
 };
 
 findings found(fs::path const& capture) {
@@ -341,6 +154,10 @@ BOOST_AUTO_TEST_CASE(messages_of_the_traces, *files::has_traces()) {
         compare("http request", want.requests, got.requests, true);
         compare("http response", want.responses, got.responses, true);
         compare("http body", want.bodies, got.bodies, false);
+        compare("certificates", want.certificates, got.certificates, false);
+        compare("dns, other fields", want.dns_fields, got.dns_fields, false);
+        compare("hello, other fields", want.tls_fields, got.tls_fields, false);
+        compare("http head, other fields", want.http_fields, got.http_fields, false);
         auto const name = file.filename().string();
         if (known.contains(name)) {
             BOOST_TEST(differing != 0, name << " agrees now: take it off the list");
@@ -355,6 +172,61 @@ BOOST_AUTO_TEST_CASE(messages_of_the_traces, *files::has_traces()) {
     for (auto const& [name, reason] : known)
         BOOST_TEST_MESSAGE("figure: " << name << " differs: " << reason);
     BOOST_TEST_MESSAGE("figure: " << captures << " captures, " << known.size() << " of them known to differ");
+}
+
+BOOST_AUTO_TEST_CASE(quic_as_tshark_decrypts_it, *files::has_traces()) {
+    auto const file = files::traces_folder() / "tls/retina_quic.pcap";
+    bag want, got;
+    for (auto const& line : files::tshark(file, {"quic.version", "tls.handshake.extensions_server_name",
+                                                 "tls.handshake.extensions_alpn_str", "tls.handshake.ja3"}))
+        if (std::istringstream in{line}; !line.starts_with(' ')) {
+            std::string version, rest;
+            if (in >> version && std::getline(in >> std::ws, rest))
+                want.insert(rest);
+        }
+    session::tracker sessions{flow::tracker{flow::five_tuple{}}, session::session_options{},
+                              session::use{session::quic_initial{}}};
+    decltype(sessions)::event_list events;
+    nr::pcap::reader reader{nr::pcap::reader_options{file.string()}};
+    nr::packet_batch packets;
+    nr::error_code error;
+    while (reader.read(packets, error) != 0)
+        sessions.track(packets, events);
+    for (auto const& e : events)
+        if (auto const* m = e.message())
+            got.insert(m->hello.server_name + " " + m->hello.application_protocols.at(0) + " " + m->hello.ja3());
+    BOOST_TEST(want == got, boost::test_tools::per_element());
+    BOOST_TEST(!want.empty());
+    BOOST_TEST_MESSAGE("figure: " << got.size() << " QUIC connections with the names, protocols and JA3 of tshark");
+}
+
+BOOST_AUTO_TEST_CASE(an_encrypted_client_hello_is_seen, *files::has_traces()) {
+    // Chrome's, and that of a client without; tshark lists the types of extensions.
+    for (auto const* capture : {"tls/zeek_chrome-1250-tls-x25519-kyber", "cid/sv_community-id-ipv4"}) {
+        auto path = files::traces_folder() / capture;
+        std::size_t want = 0, got = 0;
+        std::ifstream in{path.string() + ".expect/l7.json"};
+        auto const tools = boost::json::parse(std::string{std::istreambuf_iterator<char>{in}, {}});
+        for (auto const& e : tools.at("tls").as_array())
+            if (e.as_object().contains("handshake.ja3"))
+                want +=
+                    static_cast<std::size_t>(std::ranges::count(e.at("handshake.extension.type").as_array(), "65037"));
+        session::tracker sessions{flow::tracker{flow::five_tuple{}}, session::session_options{},
+                                  session::use{session::tls_handshake{}}};
+        decltype(sessions)::event_list events;
+        path += fs::exists(path.string() + ".pcap") ? ".pcap" : ".pcapng";
+        nr::pcap::reader reader{nr::pcap::reader_options{path.string()}};
+        nr::packet_batch packets;
+        nr::error_code error;
+        while (reader.read(packets, error) != 0)
+            sessions.track(packets, events);
+        for (auto const& e : events)
+            if (auto const* m = e.message())
+                if (auto const* hello = std::get_if<session::tls::client_hello>(m))
+                    got += hello->has_encrypted_client_hello ? 1 : 0;
+        BOOST_TEST(want == got);
+        BOOST_TEST_MESSAGE("figure: " << capture << ": " << got << " encrypted ClientHello");
+    }
 }
 
 namespace {
