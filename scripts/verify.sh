@@ -250,6 +250,10 @@ subscriptions() {
         "a bypass made of the test" subscription.engine --run_test='*/a_connection*,what_was*,with_a*'
     claim "frames held for ever stop nothing beyond the pin budget; all come back when socket and context are gone, on another thread" \
         "the ledger of the memory" afxdp.subscriptions --run_test='*/frames_held*'
+    claim "the same over a ring of blocks, which is not held up either" "numbers in the frames; the ledger of the ring" \
+        subscription.stream --run_test='*/frames_held*'
+    claim "what frames pin moves out of the kernel's way while another thread releases it" \
+        "numbers in the frames; the thread sanitizer in CI" afpacket.ring --run_test='*what_frames*,*frames_pin*'
     claim_script "an example writes each TLS connection to some names, from its SYN on, and logs the handshake" "tshark" \
         python3 test/example/tls_frames.py build/dev/example/tls_frames "${NETRING_ASIO_TRACES:-../shared/traces}"
     claim "frames held for ever; all come back, released on another thread" "the ledger of the test" \

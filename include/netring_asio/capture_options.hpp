@@ -84,7 +84,8 @@ public:
         return *this;
     }
     /// Blocks, or batches of slots with `low_latency`, that frames may pin at once; above it `hold` copies. By default
-    /// half of the blocks.
+    /// half of the blocks. A block that is still pinned when the ring comes round to it moves out of the kernel's way,
+    /// to memory of its own at the same address, and counts until it is released.
     capture_options& pin_budget(std::size_t blocks) noexcept {
         pin_budget_ = blocks;
         return *this;

@@ -5,6 +5,7 @@
 #include <cassert>
 #include <cerrno>
 #include <cstring>
+#include <new>
 
 #include <linux/filter.h>
 #include <sys/epoll.h>
@@ -42,15 +43,10 @@ ring_core::ring_core(unique_descriptor socket, unique_descriptor link_events, ri
     , geometry_{geometry}
     , block_count_{memory_.size() / geometry.unit_size}
     , pin_budget_{pin_budget}
-    , blocks_{std::make_unique<ring_block[]>(block_count_)}
+    , blocks_{make_blocks()}
     , views_(geometry.has_slots ? block_count_ : 0) {
     if (geometry.latency_budget.count() != 0)
         budget_timer_.reset(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-    for (std::size_t i = 0; i != block_count_; ++i) {
-        blocks_[i].core_ = this;
-        blocks_[i].index_ = i;
-        blocks_[i].pin_.block = &blocks_[i];
-    }
     // Edge-triggered, so that a held block or a link that is down does not make the descriptor readable for ever.
     for (int const descriptor : {socket_.get(), release_event_.get(), link_events_.get(), budget_timer_.get()}) {
         epoll_event event{};
@@ -64,6 +60,16 @@ ring_core::ring_core(unique_descriptor socket, unique_descriptor link_events, ri
 }
 
 ring_core::~ring_core() { assert(held_ == 0 && pinned_ == 0); }
+
+std::unique_ptr<ring_block[]> ring_core::make_blocks() {
+    auto result = std::make_unique<ring_block[]>(block_count_);
+    for (std::size_t i = 0; i != block_count_; ++i) {
+        result[i].core_ = this;
+        result[i].index_ = i;
+        result[i].pin_.block = &result[i];
+    }
+    return result;
+}
 
 std::atomic_ref<std::uint32_t> ring_core::status(std::size_t index) const noexcept {
     auto* const at = unit(index);
@@ -88,6 +94,13 @@ ring_block& ring_core::lend(std::size_t index, std::size_t count) noexcept {
 
 void ring_core::give_back(ring_block& block) noexcept {
     boost::intrusive_ptr<ring_core> const lent_reference{this, false};
+    std::lock_guard const lock{moving_};
+    if (auto* const moved = block.moved_) {
+        held_.fetch_sub(1);
+        if ((moved->held -= block.count_) == 0)
+            moved->memory.unmap();
+        return;
+    }
     auto const first = block.index_;
     auto const end = first + block.count_;
     for (auto i = first; i != end; ++i)
@@ -101,6 +114,39 @@ void ring_core::give_back(ring_block& block) noexcept {
         std::uint64_t const one = 1;
         [[maybe_unused]] auto const written = ::write(release_event_.get(), &one, sizeof one);
     }
+}
+
+bool ring_core::make_way(std::size_t index) noexcept try {
+    if (pinned_.load(std::memory_order_relaxed) == 0 || !blocks_[index].lent_.load())
+        return false;
+    std::lock_guard const lock{moving_};
+    std::erase_if(moved_, [](auto const& before) { return before->held == 0; });
+    if (moved_.size() >= pin_budget_) // batches are held for ever, not frames
+        return false;
+    auto* const mapped = ::mmap(nullptr, memory_.size(), PROT_READ | PROT_WRITE, MAP_SHARED, socket_.get(), 0);
+    if (mapped == MAP_FAILED)
+        return false;
+    ring_memory again{static_cast<std::byte*>(mapped), memory_.size()};
+    auto moved = std::make_unique<moved_blocks>();
+    auto blocks = make_blocks();
+    std::vector<packet_view> views(views_.size());
+    moved_.reserve(moved_.size() + 1);
+    if (!evacuate())
+        return false;
+    moved->memory = std::exchange(memory_, std::move(again));
+    moved->blocks = std::exchange(blocks_, std::move(blocks));
+    moved->views = std::exchange(views_, std::move(views));
+    for (std::size_t i = 0; i != block_count_; ++i)
+        if (auto& block = moved->blocks[i]; block.lent_.load()) {
+            block.moved_ = moved.get();
+            ++moved->held;
+            status(i).store(TP_STATUS_KERNEL, std::memory_order_release);
+        }
+    awaited_.store(none);
+    moved_.push_back(std::move(moved));
+    return true;
+} catch (std::bad_alloc const&) {
+    return false;
 }
 
 void ring_core::collect(bool lively) noexcept {
@@ -176,15 +222,15 @@ void ring_core::run() noexcept {
     socket_.reset();
 }
 
-void ring_core::evacuate() noexcept {
-    // A mapping of the ring keeps the socket alive, and with it promiscuous mode and the share of the fanout group. So
-    // the held blocks move to memory of our own at the same address. Replacing a mapping is atomic for those who read
-    // it.
+// Moves the held blocks to memory of our own at the same address. Replacing a mapping is atomic for those who read it.
+// Of a closed ring a mapping would keep the socket alive, and with it promiscuous mode and the share of the fanout
+// group.
+bool ring_core::evacuate() noexcept {
     auto const size = memory_.size();
     auto* const mapped =
         ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (mapped == MAP_FAILED)
-        return; // then the ring stays mapped until the last block is released
+        return false; // then the ring stays mapped until the last block is released
     ring_memory fresh{static_cast<std::byte*>(mapped), size};
     for (std::size_t i = 0; i != block_count_; ++i) {
         if (!blocks_[i].lent_.load())
@@ -202,8 +248,10 @@ void ring_core::evacuate() noexcept {
         if (first < header.blk_len && header.blk_len <= unit_size)
             std::memcpy(fresh.data() + at + first, memory_.data() + at + first, header.blk_len - first);
     }
-    if (::mremap(fresh.data(), size, size, MREMAP_MAYMOVE | MREMAP_FIXED, memory_.data()) != MAP_FAILED)
-        fresh.release();
+    if (::mremap(fresh.data(), size, size, MREMAP_MAYMOVE | MREMAP_FIXED, memory_.data()) == MAP_FAILED)
+        return false;
+    fresh.release();
+    return true;
 }
 
 } // namespace netring_asio::afpacket::detail

@@ -27,6 +27,7 @@ namespace netring_asio::afpacket::detail {
 using netring_asio::detail::unique_descriptor;
 
 class ring_core;
+struct moved_blocks;
 
 /// What a ring is made of.
 struct ring_geometry {
@@ -62,7 +63,16 @@ private:
     std::size_t index_ = 0;
     std::size_t count_ = 1;         // units of the ring
     std::atomic<bool> lent_{false}; // from the take until the kernel has it again
+    moved_blocks* moved_ = nullptr; // where the kernel had it again before
     pin pin_;
+};
+
+/// What held the ring up, at the addresses that the ring had then. It lasts until the last of it is released.
+struct moved_blocks {
+    ring_memory memory;
+    std::unique_ptr<ring_block[]> blocks;
+    std::vector<packet_view> views;
+    std::size_t held = 0; // units
 };
 
 /// The part of a receive ring that batches and frames share: mapping, packet socket, inner epoll and its eventfd.
@@ -94,6 +104,8 @@ public:
     bool ready(std::size_t index) const noexcept;
     /// Lends a block, or slots in a row, that are ready.
     ring_block& lend(std::size_t index, std::size_t count = 1) noexcept;
+    /// Where frames pin what the ring needs next, moves all that is held out of its way. Returns whether it did.
+    bool make_way(std::size_t index) noexcept;
     /// With a latency budget: waits for the time to be over if packets keep coming, else for the next packet.
     void collect(bool lively) noexcept;
     /// Has the release of this block, should it be lent, make `wait_handle` readable.
@@ -121,7 +133,8 @@ private:
     bool pin_one_more() noexcept;
     void give_back(ring_block& block) noexcept;
     void run() noexcept override;
-    void evacuate() noexcept;
+    bool evacuate() noexcept;
+    std::unique_ptr<ring_block[]> make_blocks();
     std::byte* unit(std::size_t index) const noexcept { return memory_.data() + index * geometry_.unit_size; }
     std::atomic_ref<std::uint32_t> status(std::size_t index) const noexcept;
 
@@ -135,6 +148,8 @@ private:
     std::size_t const pin_budget_;
     std::unique_ptr<ring_block[]> blocks_;
     std::vector<packet_view> views_; // one for each slot
+    std::mutex moving_;              // what is held, while it is released elsewhere
+    std::vector<std::unique_ptr<moved_blocks>> moved_;
     unique_descriptor budget_timer_;
     bool collecting_ = false;
 

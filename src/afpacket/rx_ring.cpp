@@ -180,7 +180,10 @@ take_result rx_ring::take(packet_batch& batch) {
         return take_result::empty;
     batch.reset();
     for (int budget = rejected_blocks_budget; budget != 0; --budget) {
-        if (!core_->ready(cursor_))
+        // Before the kernel comes to it, which is as far ahead as the receiver is behind.
+        auto const count = core_->block_count();
+        core_->make_way((cursor_ + (count + 3) / 4) % count);
+        if (!core_->ready(cursor_) && !(core_->make_way(cursor_) && core_->ready(cursor_)))
             return take_result::empty;
         batch = core_->has_slots() ? make_slot_batch() : make_batch(advance());
         if (++blocks_since_statistics_ == statistics_interval) {

@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstring>
+#include <deque>
 #include <functional>
+#include <mutex>
 #include <thread>
 
 #include <sys/epoll.h>
@@ -213,6 +216,62 @@ BOOST_AUTO_TEST_CASE(frames_pin_blocks_up_to_the_budget_and_are_copies_beyond_it
     frames.clear();
     BOOST_TEST(ring.statistics().pinned_blocks == 1U);
     BOOST_TEST(lab::frame_number(shared->data).value() == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(what_frames_pin_moves_out_of_the_way_whoever_releases_it_meanwhile) {
+    constexpr std::uint64_t rounds = 120;
+    for (bool const by_slots : {false, true}) {
+        lab::pair const wire;
+        auto ring = open_ring(
+            wire.right, (by_slots ? nr::capture_options{"right"}.profile(nr::capture_profile::low_latency) : small())
+                            .block_count(16)
+                            .pin_budget(3));
+        nr::error_code ec;
+        std::mutex mutex;
+        std::deque<nr::frame> given;
+        std::deque<nr::frame> kept; // for ever
+        std::atomic<bool> done{false};
+        std::uint64_t wrong = 0;
+        std::thread releasing{[&] {
+            for (std::uint64_t expected = 0;;) {
+                std::unique_lock lock{mutex};
+                if (given.empty() && done)
+                    return;
+                if (given.empty()) {
+                    lock.unlock();
+                    std::this_thread::yield();
+                    continue;
+                }
+                auto const one = std::move(given.front());
+                given.pop_front();
+                lock.unlock();
+                wrong += lab::frame_number(one->data) == expected++ ? 0 : 1;
+            }
+        }};
+        std::uint64_t received = 0;
+        for (std::uint64_t round = 0; round != rounds && received == 5 * round; ++round) {
+            lab::send_numbered(wire.left, wire.right, {.count = 5, .first = 5 * round});
+            nr::packet_batch batch;
+            while (received < 5 * (round + 1) && ring.receive(batch, 5s, ec) != 0)
+                for (auto const packet : batch) {
+                    auto frame = batch.hold(packet);
+                    if (received++ % 50 == 0 && kept.size() < 5)
+                        kept.push_back(frame);
+                    std::lock_guard const lock{mutex};
+                    given.push_back(std::move(frame));
+                }
+        }
+        done = true;
+        releasing.join();
+        BOOST_TEST(received == 5 * rounds);
+        BOOST_TEST(wrong == 0U);
+        for (std::size_t i = 0; i != kept.size(); ++i)
+            BOOST_TEST(lab::frame_number(kept[i]->data).value() == 50 * i);
+        BOOST_TEST(ring.statistics().dropped == 0U);
+        BOOST_TEST(ring.statistics().held_blocks <= 8U);
+        kept.clear();
+        BOOST_TEST(ring.statistics().held_blocks == 0U);
+    }
 }
 
 BOOST_AUTO_TEST_CASE(a_closed_ring_leaves_the_kernel_while_its_packets_stay_readable) {

@@ -261,6 +261,45 @@ BOOST_AUTO_TEST_CASE(live_and_pushed_down_the_deliveries_are_the_same, *lab::ava
     BOOST_TEST(passed[0] > passed[1]);
 }
 
+BOOST_AUTO_TEST_CASE(frames_held_for_ever_stop_nothing_and_outlive_capture_and_context, *lab::available()) {
+    constexpr unsigned count = 2000;
+    constexpr std::size_t budget = 4; // blocks
+    lab::pair const hosts;
+    std::vector<sub::packet> kept;
+    {
+        net::io_context own;
+        nr::capture capture{own};
+        hosts.right.enter([&] { capture.open(small().block_count(16).pin_budget(budget)); });
+        nr::subscriptions interest{std::move(capture)};
+        auto wanted = interest.subscribe(wants("ethernet.type = 0x88b5"));
+        interest.async_run([](nr::error_code) {});
+        decltype(wanted)::batch batch;
+        auto const patience = std::chrono::steady_clock::now() + std::chrono::seconds{60};
+        for (unsigned sent = 0; sent != count;) {
+            lab::send_numbered(hosts.left, hosts.right, {.count = 100, .first = sent});
+            sent += 100;
+            while (kept.size() < sent && std::chrono::steady_clock::now() < patience) {
+                own.restart();
+                own.run_for(std::chrono::milliseconds{1});
+                if (wanted.try_receive(batch))
+                    kept.insert(kept.end(), batch.begin(), batch.end());
+            }
+        }
+        batch = {};
+        BOOST_TEST(interest.source().statistics().held_blocks <= budget + 1); // and the one that is read
+        auto const& told = wanted.statistics();
+        BOOST_TEST(told.pinned + told.promoted == count);
+        BOOST_TEST(told.pinned != 0U);
+        BOOST_TEST(told.promoted != 0U);
+        BOOST_TEST_MESSAGE("figure: " << count << " frames held over a capture, " << told.pinned
+                                      << " of them pinned and " << told.promoted << " copied; none was lost");
+    }
+    BOOST_TEST_REQUIRE(kept.size() == count);
+    for (unsigned i = 0; i != count; ++i)
+        BOOST_TEST(lab::frame_number(kept[i].frame->data).value() == i);
+    std::thread{[&] { kept.clear(); }}.join(); // the ring proves at its end that all came back
+}
+
 BOOST_AUTO_TEST_CASE(who_reads_the_source_besides_gets_everything, *lab::available()) {
     lab::pair const net;
     nr::capture capture{context};

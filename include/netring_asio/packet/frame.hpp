@@ -9,8 +9,8 @@ namespace netring_asio {
 
 /// A packet kept beyond its batch without a copy, made by `packet_batch::hold`.
 ///
-/// A copyable handle. It pins the memory its packet lies in: on AF_PACKET the whole block, and the kernel stops at the
-/// first block that is still held. Sources therefore have a pin budget, over which `hold` makes a copy instead.
+/// A copyable handle. It pins the memory its packet lies in, on AF_PACKET the whole block. Sources therefore have a pin
+/// budget, over which `hold` makes a copy instead. However long it is kept, it does not stop its source.
 ///
 /// @par Lifetime
 /// Independent of the batch, of the source and of its `io_context`.
