@@ -44,11 +44,13 @@ install_packages() {
     fail "apt-get could not install: ${missing[*]}"
 }
 
-# configure PRESET [option...]: with the compiler cache where there is one.
+# configure PRESET [option...]: with the compiler cache where there is one. Where nobody debugs, line numbers are enough,
+# and take a sixth less time.
 configure() {
-    local launcher=()
-    ! command -v ccache >/dev/null || launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
-    cmake --preset "$1" "${launcher[@]}" "${@:2}" >/dev/null
+    local options=()
+    ! command -v ccache >/dev/null || options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+    [ "${CI-}" != true ] || options+=(-DCMAKE_CXX_FLAGS_DEBUG=-g1)
+    cmake --preset "$1" "${options[@]}" "${@:2}" >/dev/null
 }
 
 # readme_program FOLDER: the first program of README.md, and its CMakeLists.txt.
