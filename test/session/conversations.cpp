@@ -15,7 +15,6 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/test/unit_test.hpp>
 
-#include <any>
 #include <array>
 #include <asio/conformance.hpp>
 #include <functional>
@@ -437,25 +436,44 @@ struct read_some {
     }
 };
 
+/// A stream, and the conversation that it accepts next.
+template <class Source>
+struct acceptor {
+    using executor_type = typename Source::executor_type;
+    using stream_type = nr::conversation_stream<Source>;
+    template <class Executor>
+    struct rebind_executor {
+        using other = acceptor<typename Source::template rebind_executor<Executor>::other>;
+    };
+
+    explicit acceptor(stream_type from)
+        : stream{std::move(from)} {}
+    template <class Other>
+    explicit acceptor(acceptor<Other>&& other)
+        : stream{std::move(other.stream)} {}
+
+    executor_type get_executor() const noexcept { return stream.get_executor(); }
+
+    stream_type stream;
+    typename stream_type::conversation next;
+};
+
 /// Conversations of a source.
 struct accept_next {
     static constexpr bool allocates = true;
 
     std::shared_ptr<packets_to_read> content = std::make_shared<packets_to_read>();
     std::function<void()> ring = [] {};
-    std::any next;
 
     auto make(net::any_io_executor executor) {
         content->store->ends = false;
-        return nr::conversation_stream{nr::flow_stream{test::memory_source<>{std::move(executor), content->store}}};
+        return acceptor<test::memory_source<>>{
+            nr::conversation_stream{nr::flow_stream{test::memory_source<>{std::move(executor), content->store}}}};
     }
-    template <class Stream, class... Token>
-    auto start(Stream& from, Token&&... token) {
-        ring = [source = &from.source()] { source->ring(); };
-        using conversation = typename Stream::conversation;
-        if (!std::any_cast<std::shared_ptr<conversation>>(&next))
-            next = std::make_shared<conversation>();
-        return from.async_accept(**std::any_cast<std::shared_ptr<conversation>>(&next), std::forward<Token>(token)...);
+    template <class Acceptor, class... Token>
+    auto start(Acceptor& from, Token&&... token) {
+        ring = [source = &from.stream.source()] { source->ring(); };
+        return from.stream.async_accept(from.next, std::forward<Token>(token)...);
     }
     void make_ready() {
         content->begin();
