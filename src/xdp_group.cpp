@@ -1,4 +1,4 @@
-#include "afxdp/port_core.hpp"
+#include "afxdp/named_device.hpp"
 #include "detail/network_namespace.hpp"
 #include <netring_asio/xdp_group.hpp>
 

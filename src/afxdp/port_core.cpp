@@ -124,25 +124,6 @@ void port_core::set_filters(std::vector<filter> const& filters, error_code& ec) 
         ec = namespace_error;
 }
 
-named_device find_device(xdp_options const& options, error_code& ec, std::string& context) {
-    named_device result;
-    context = "socket";
-    result.control.reset(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
-    if (!result.control) {
-        ec = last_error();
-        if (ec == boost::system::errc::operation_not_permitted)
-            ec = error::missing_privilege;
-        return result;
-    }
-    context =
-        "interface '" +
-        (options.interface_name().empty() ? std::to_string(options.interface_index()) : options.interface_name()) + "'";
-    result.device = options.interface_name().empty()
-                        ? device::find_device(result.control.get(), options.interface_index(), ec)
-                        : device::find_device(result.control.get(), options.interface_name(), ec);
-    return result;
-}
-
 bool port_core::open_in_namespace(error_code& ec, std::string& context) {
     namespace_.reset(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
     auto named = find_device(options, ec, context);

@@ -2,6 +2,7 @@
 
 #include "../afpacket/device.hpp"
 #include "../detail/unique_descriptor.hpp"
+#include "named_device.hpp"
 #include "xsk_core.hpp"
 #include <netring_asio/afxdp/port.hpp>
 
@@ -36,13 +37,6 @@ private:
 
 /// How many queues are to be opened of those that the device has.
 std::uint32_t queue_count(xdp_options const& options, std::uint32_t device_queues) noexcept;
-
-/// The device that options name, and a packet socket in its network namespace, the calling thread's, to ask through.
-struct named_device {
-    unique_descriptor control;
-    afpacket::detail::device device;
-};
-named_device find_device(xdp_options const& options, error_code& ec, std::string& context);
 
 /// What the halves of a port share.
 class port_core {
