@@ -253,7 +253,7 @@ subscriptions() {
     claim "the same over a ring of blocks, which is not held up either" "numbers in the frames; the ledger of the ring" \
         subscription.stream --run_test='*/frames_held*'
     claim "what frames pin moves out of the kernel's way while another thread releases it" \
-        "numbers in the frames; the thread sanitizer in CI" afpacket.ring --run_test='*what_frames*,*frames_pin*'
+        "numbers in the frames; the thread sanitizer in CI" afpacket.ring --run_test='*/what_frames*,frames_pin*'
     claim_script "an example writes each TLS connection to some names, from its SYN on, and logs the handshake" "tshark" \
         python3 test/example/tls_frames.py build/dev/example/tls_frames "${NETRING_ASIO_TRACES:-../shared/traces}"
     claim "frames held for ever; all come back, released on another thread" "the ledger of the test" \
