@@ -66,6 +66,7 @@ build() { cmake --build --preset "$1" --parallel "$(nproc)" "${@:2}"; }
 in_root() {
     unshare --mount --pid --fork --kill-child bash -ec '
         mount --make-rprivate /
+        mount --bind "$0" "$0" # a root is a mount point
         mount --rbind /dev "$0/dev"
         mount --rbind /sys "$0/sys"
         mount -t proc proc "$0/proc"
