@@ -182,6 +182,7 @@ int main(int argc, char** argv) {
             ("bps", po::value<std::uint64_t>(), "bits a second, in place of the speed recorded")
             ("full-speed", "as fast as it goes")
             ("loop", po::value<std::uint64_t>()->default_value(1), "times to send the file, 0 for ever")
+            ("duration", po::value<unsigned>()->default_value(0, "no limit"), "seconds after which to stop")
             ("qdisc-bypass", "pass the queueing discipline by")
             ("quiet", "no progress each second");
         // clang-format on
@@ -216,6 +217,11 @@ int main(int argc, char** argv) {
 
         net::io_context context{1};
         player player{context, source, injector, pacer};
+        net::steady_timer end{context};
+        if (auto const seconds = values["duration"].as<unsigned>(); seconds != 0) {
+            end.expires_after(std::chrono::seconds{seconds});
+            end.async_wait([&](nr::error_code error) { error ? void() : player.stop(); });
+        }
         std::exception_ptr failure;
         net::co_spawn(context, stop_on_signals(player), [](std::exception_ptr) {});
         if (values.count("quiet") == 0)

@@ -34,6 +34,12 @@ rotating_writer::rotating_writer(rotation_options options)
         throw system_error{error::invalid_option, "rotating_writer"};
 }
 
+void rotating_writer::write(packet_view const& packet) {
+    error_code ec;
+    write(packet, ec);
+    throw_if(ec);
+}
+
 void rotating_writer::write(packet_view const& packet, error_code& ec) {
     ec = {};
     auto const size = packet.data.size() + record_overhead;
@@ -78,10 +84,27 @@ void rotating_writer::next(packet_view const& packet, error_code& ec) {
     begun_ = packet.time;
 }
 
+void rotating_writer::throw_if(error_code const& ec) const {
+    if (ec)
+        throw system_error{ec, path_.string()};
+}
+
+void rotating_writer::flush() {
+    error_code ec;
+    flush(ec);
+    throw_if(ec);
+}
+
 void rotating_writer::flush(error_code& ec) {
     ec = {};
     if (writer_.is_open())
         writer_.flush(ec);
+}
+
+void rotating_writer::close() {
+    error_code ec;
+    close(ec);
+    throw_if(ec);
 }
 
 void rotating_writer::close(error_code& ec) {

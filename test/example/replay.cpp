@@ -135,6 +135,14 @@ BOOST_AUTO_TEST_CASE(control_c_ends_it_with_everything_sent_that_was_begun) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(a_time_limit_ends_it) {
+    run run{10'000, 5'000}; // nearly a minute
+    run.play({"--duration", "1", "--quiet"});
+    auto const sent = run.wire.right.counters().rx_packets;
+    BOOST_TEST(sent < 9'000U);
+    expect_all(run.receiver, sent);
+}
+
 BOOST_AUTO_TEST_CASE(what_is_wrong_is_told) {
     run const run{1, 0};
     for (auto const& [options, words] :

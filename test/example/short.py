@@ -178,11 +178,15 @@ def low_latency():
 
 @test
 def rotate():
+    def traffic(_):
+        send(1500, size=1400)
     with tempfile.TemporaryDirectory() as folder:
-        expect(while_sending('rotate', 'here', folder + '/packets', count=120), '^3 files')
-        counts = [len(subprocess.run(['tcpdump', '-nr', f'{folder}/packets.{i}.pcapng'], capture_output=True, check=True)
-                      .stdout.splitlines()) for i in range(3)]
-        assert counts == [50, 50, 20], counts
+        expect(while_sending('rotate', 'here', folder + '/packets', traffic=traffic), '^3 files')
+        files = sorted(os.listdir(folder))
+        assert all(os.path.getsize(os.path.join(folder, name)) <= 1 << 20 for name in files), files
+        counts = [len(subprocess.run(['tcpdump', '-nr', os.path.join(folder, name)], capture_output=True, check=True)
+                      .stdout.splitlines()) for name in files]
+        assert len(counts) == 3 and sum(counts) == 1500, counts
 
 
 @test

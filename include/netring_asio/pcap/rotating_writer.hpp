@@ -61,10 +61,14 @@ public:
     explicit rotating_writer(rotation_options options);
 
     /// Writes a packet. Errors: what `writer::write` and making a file report. The next packet is tried in a new file.
+    void write(packet_view const& packet);
     void write(packet_view const& packet, error_code& ec);
 
+    /// Hands to the system what was written so far.
+    void flush();
     void flush(error_code& ec);
-    /// Closes the file; the next packet begins another.
+    /// Closes the file; the next packet begins another. Tells of what could not be written, as the destructor cannot.
+    void close();
     void close(error_code& ec);
 
     /// The file that is written, or was last.
@@ -74,6 +78,7 @@ public:
 
 private:
     void next(packet_view const& packet, error_code& ec);
+    void throw_if(error_code const& ec) const;
 
     rotation_options options_;
     writer writer_;
