@@ -9,7 +9,7 @@ TEST_PACKAGES=(iproute2 ethtool iperf3 curl iputils-ping tcpdump tshark tcprepla
 DEMO_PACKAGES=(iproute2 iputils-ping util-linux python3 curl dnsmasq-base dnsutils)
 CLANG_PACKAGES=(clang-19 libclang-rt-19-dev clang-tidy-19 clang-format-19)
 BENCH_PACKAGES=(iproute2 libbpf-dev netsniff-ng python3 tcpreplay valgrind)
-DOC_PACKAGES=(asciidoctor doxygen pandoc python3)
+DOC_PACKAGES=(asciidoctor doxygen pandoc python3 ruby-rouge)
 CONAN_PACKAGES=(python3-venv)
 
 say() { printf '%s\n' "$@"; }

@@ -21,7 +21,7 @@ def code(text):
     return html.unescape(re.sub('<[^>]*>', '', text))
 
 
-listing = r'<pre class="highlight"><code[^>]*>(.*?)</code></pre>'
+listing = r'<pre class="[a-z ]*highlight[a-z ]*"><code[^>]*>(.*?)</code></pre>'
 programs = {name: code(text) for name, text in
             re.findall(r'[Ss]ave this as <code>(\w+)\.cpp</code>.*?' + listing, tutorials, re.S)}
 recipe = code(re.search(listing, tutorials[tutorials.index('CMakeLists.txt'):], re.S)[1])
