@@ -15,6 +15,7 @@ engine::impl::impl(engine_options const& options)
                session_ns::use{session_ns::http1_parser{}},
                session_ns::use{session_ns::quic_initial{}}}
     , decoder_{options.tracking().decoding()} {
+    parsers_.connect(flow_events_, messages_);
     flows_.observe(&watcher_);
     watcher_.unshown = tombstone();
 }
@@ -23,11 +24,11 @@ template <class F>
 void engine::impl::run(event_list& filled, F f) {
     filled_ = &filled;
     auto const before = filled.size();
-    parsers_.connect(flow_events_, messages_);
     f();
     follow();
     flow_events_.clear();
     flow_events_seen_ = 0;
+    parsers_.connect(flow_events_, messages_); // who unsubscribes may come before the next events
     for (auto i = before; i != filled.size(); ++i)
         filled[i]->touched_ = false;
     filled_ = nullptr;
@@ -72,8 +73,8 @@ std::optional<timestamp> engine::impl::next_expiry() const noexcept {
         next = next && other ? std::min(next, other) : next ? next : other;
     };
     sooner(parsers_.next_tick());
-    if (!ages_.empty())
-        sooner(ages_.front().first + options_.max_age());
+    if (!keeping_.empty())
+        sooner(keeping_.front().kept_since + options_.max_age());
     return next;
 }
 
@@ -140,7 +141,7 @@ engine_statistics engine::impl::statistics() const noexcept {
 // --- Connections ---
 
 void engine::impl::packet(observed const& of, decode::headers const& h, timestamp now) {
-    if (!ages_.empty() && ages_.front().first + options_.max_age() <= now)
+    if (!keeping_.empty() && keeping_.front().kept_since + options_.max_age() <= now)
         give_up_old(now);
     if (complete_ && complete_->place != of.place) [[unlikely]]
         judge_fragments_alone(max_fragmented);

@@ -178,7 +178,8 @@ private:
     packet_view current_;
     std::size_t kept_frames_ = 0;
     std::size_t kept_bytes_ = 0;
-    std::deque<std::pair<timestamp, std::uint64_t>> ages_; // of subjects with kept frames
+    // Subjects with kept frames, by `kept_since`.
+    boost::intrusive::list<detail::subject, boost::intrusive::constant_time_size<false>> keeping_;
     std::uint64_t clock_jumps_ = 0;
     event_list* filled_ = nullptr;
 };

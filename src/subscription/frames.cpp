@@ -214,12 +214,9 @@ bool engine::impl::keep(subject& c, netring_asio::frame f, sight const& s, times
     }
     if (c.kept.empty()) {
         c.kept_since = now;
-        if (ages_.size() > 1024 + 2 * subjects_.size())
-            std::erase_if(ages_, [this](auto const& age) {
-                auto* const other = subjects_.find(age.second);
-                return other == nullptr || other->kept.empty() || other->kept_since != age.first;
-            });
-        ages_.emplace_back(now, c.id);
+        if (c.is_linked())
+            c.unlink();
+        keeping_.push_back(c);
     }
     c.kept.push_back({std::move(f), s.orientation, s.parsed});
     c.kept_bytes += size;
@@ -236,6 +233,7 @@ void engine::impl::give_up(subject& c) {
             refuse(c, slot);
         }
     });
+    drop_kept(c);
     tidy(c);
 }
 
@@ -243,17 +241,10 @@ void engine::impl::give_up_old(timestamp now) {
     while (!fragmented_.empty() && fragmented_.front().since + options_.max_age() <= now)
         judge_fragments_alone(fragmented_.size() - 1);
     if (auto const jumps = flows_.statistics().clock_jumps; jumps != std::exchange(clock_jumps_, jumps))
-        for (auto& [since, id] : ages_) { // what came just before the clock jumped is not old
-            if (auto* const c = subjects_.find(id); c != nullptr && c->kept_since == since)
-                c->kept_since = now;
-            since = now;
-        }
-    while (!ages_.empty() && ages_.front().first + options_.max_age() <= now) {
-        auto const [since, id] = ages_.front();
-        ages_.pop_front();
-        if (auto* const c = subjects_.find(id); c != nullptr && !c->kept.empty() && c->kept_since == since)
-            give_up(*c);
-    }
+        for (auto& c : keeping_) // what came just before the clock jumped is not old
+            c.kept_since = now;
+    while (!keeping_.empty() && keeping_.front().kept_since + options_.max_age() <= now)
+        give_up(keeping_.front());
 }
 
 /// Delivers the kept frames that a subscription waits for: all, or those that can be judged.
@@ -286,6 +277,8 @@ void engine::impl::drop_kept(subject& c) {
     kept_frames_ -= c.kept.size();
     kept_bytes_ -= std::exchange(c.kept_bytes, 0);
     c.kept.clear();
+    if (c.is_linked())
+        c.unlink();
     std::ranges::fill(c.pending, subject::none);
 }
 

@@ -4,6 +4,7 @@
 #include <netring_asio/flow/event.hpp>
 #include <netring_asio/packet/frame.hpp>
 
+#include <boost/intrusive/list.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include <algorithm>
@@ -55,8 +56,8 @@ struct kept_frame {
     bool parsed; // it has payload, and came while the connection was parsed
 };
 
-/// A connection that some subscription may still want something of.
-struct subject {
+/// A connection that some subscription may still want something of. In a list while it has kept frames.
+struct subject : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
     static constexpr std::uint32_t none = 0xffffffff;
 
     std::uint64_t id = 0;

@@ -2,6 +2,7 @@
 #include <netring_asio/capture.hpp>
 #include <netring_asio/detail/complete_immediately.hpp>
 #include <netring_asio/flow_stream.hpp>
+#include <netring_asio/subscriptions.hpp>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -11,11 +12,11 @@
 #include <boost/test/unit_test.hpp>
 
 #include <chrono>
-#include <cstring>
 #include <lab/allocations.hpp>
 #include <lab/lab.hpp>
 #include <optional>
 #include <stop_token>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -25,6 +26,7 @@
 
 namespace net = boost::asio;
 namespace nr = netring_asio;
+namespace sub = netring_asio::subscription;
 using namespace std::chrono_literals;
 
 namespace {
@@ -104,24 +106,30 @@ BOOST_AUTO_TEST_CASE(a_million_packets_that_start_and_end_flows_take_no_allocati
 
 namespace {
 
-/// Starts and evicts a flow with each packet that another thread sends, and counts the allocations of a million.
-class live_flows {
+/// A capture on a context of its own, and a thread that sends the same frame from other ports and addresses, each the
+/// first of a flow. Counts the allocations of many.
+class live {
 public:
-    live_flows() {
-        nr::capture capture{context};
-        wire.right.enter([&] {
-            capture.open(nr::capture_options{"right"}.block_size(16 << 10).block_count(2048).block_timeout(1ms));
-        });
-        flows.emplace(std::move(capture), nr::flow::five_tuple{}, nr::flow::tracker_options{}.max_flows(256));
+    explicit live(test::craft frame)
+        : bytes{std::move(frame.bytes())} {
         watchdog.async_wait([this](nr::error_code error) {
             if (!error)
                 context.stop();
         });
     }
 
-    /// Whether the counting is over.
-    bool count() {
-        auto const packets = flows->statistics().packets;
+    nr::capture capture() {
+        nr::capture result{context};
+        wire.right.enter([&] {
+            result.open(
+                nr::capture_options{"right"}.block_size(16 << 10).block_count(2048).block_timeout(1ms).ignore_outgoing(
+                    true));
+        });
+        return result;
+    }
+
+    /// Whether the counting is over, after so many packets.
+    bool count(std::uint64_t packets) {
         if (packets < warm_up / 2) // so that blocks fill up
             std::this_thread::sleep_for(5ms);
         if (!counter && packets >= warm_up)
@@ -133,27 +141,23 @@ public:
         return true;
     }
 
-    std::uint64_t run() {
+    std::uint64_t run(std::string_view what) {
         std::jthread const sender{[this](std::stop_token stop) {
-            auto const crafted = test::craft{26}.udp(1, 53).ipv4("10.0.0.9", "10.0.0.2", 17).ethernet(0x0800);
-            auto const view = crafted.view().data;
-            std::vector<std::uint8_t> frame(view.size());
-            std::memcpy(frame.data(), view.data(), view.size());
             auto const socket = wire.left.enter([] { return ::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0); });
             sockaddr_ll to{};
             to.sll_family = AF_PACKET;
             to.sll_ifindex = static_cast<int>(wire.left.index());
             for (unsigned i = 0; !stop.stop_requested(); ++i) {
-                frame[29] = static_cast<std::uint8_t>(i);
-                frame[34] = static_cast<std::uint8_t>(i >> 16);
-                frame[35] = static_cast<std::uint8_t>(i >> 8);
-                ::sendto(socket, frame.data(), frame.size(), 0, reinterpret_cast<sockaddr const*>(&to), sizeof to);
+                bytes[29] = static_cast<std::uint8_t>(i);
+                bytes[34] = static_cast<std::uint8_t>(i >> 16);
+                bytes[35] = static_cast<std::uint8_t>(i >> 8);
+                ::sendto(socket, bytes.data(), bytes.size(), 0, reinterpret_cast<sockaddr const*>(&to), sizeof to);
             }
             ::close(socket);
         }};
         context.run();
-        BOOST_TEST_MESSAGE("figure: " << total << " packets of the interface, each of them a flow, " << allocations
-                                      << " allocations");
+        BOOST_TEST_MESSAGE("figure: " << total << " packets of the interface, each of them a flow, " << what << ", "
+                                      << allocations << " allocations");
         return allocations;
     }
 
@@ -161,11 +165,23 @@ public:
 
     lab::pair wire;
     net::io_context context{1};
+
+private:
+    std::vector<std::uint8_t> bytes;
     net::steady_timer watchdog{context, 60s};
-    std::optional<nr::flow_stream<nr::capture>> flows;
-    nr::flow::event_batch events;
     std::optional<lab::allocation_counter> counter;
     std::uint64_t allocations = 1;
+};
+
+auto few_flows() { return nr::flow::tracker_options{}.max_flows(256); }
+
+struct live_flows : live {
+    live_flows()
+        : live{test::craft{26}.udp(1, 53).ipv4("10.0.0.9", "10.0.0.2", 17).ethernet(0x0800)} {}
+    bool count() { return live::count(flows.statistics().packets); }
+
+    nr::flow_stream<nr::capture> flows{capture(), nr::flow::five_tuple{}, few_flows()};
+    nr::flow::event_batch events;
 };
 
 } // namespace
@@ -176,11 +192,11 @@ BOOST_AUTO_TEST_CASE(from_the_interface_to_a_callback_nothing_is_allocated, *lab
         live_flows& in;
         void operator()(nr::error_code error, std::size_t) const {
             if (!error && !in.count())
-                in.flows->async_receive(in.events, *this);
+                in.flows.async_receive(in.events, *this);
         }
     };
-    live.flows->async_receive(live.events, loop{live});
-    BOOST_TEST(live.run() == 0U);
+    live.flows.async_receive(live.events, loop{live});
+    BOOST_TEST(live.run("to a callback") == 0U);
 }
 
 BOOST_AUTO_TEST_CASE(nor_to_a_coroutine, *lab::available()) {
@@ -189,9 +205,75 @@ BOOST_AUTO_TEST_CASE(nor_to_a_coroutine, *lab::available()) {
         live.context,
         [&]() -> net::awaitable<void> {
             do
-                co_await live.flows->async_receive(live.events, net::use_awaitable);
+                co_await live.flows.async_receive(live.events, net::use_awaitable);
             while (!live.count());
         },
         net::detached);
-    BOOST_TEST(live.run() == 0U);
+    BOOST_TEST(live.run("to a coroutine") == 0U);
+}
+
+namespace {
+
+/// Attempts to connect, and subscriptions of which some are decided at once and others keep each frame until the
+/// connection ends.
+struct live_subscriptions : live {
+    live_subscriptions()
+        : live{test::craft{}.tcp(1, 80, 2).ipv4("10.0.0.9", "10.0.0.2", 6).ethernet(0x0800).pad(6)} {}
+    bool count() { return live::count(interest.tracking().packets); }
+
+    static sub::expression wants(char const* text) { return sub::expression{text}; }
+
+    nr::subscriptions<nr::capture> interest{capture(), sub::engine_options{}.tracking(few_flows())};
+    std::uint64_t frames = 0, connections = 0;
+};
+
+} // namespace
+
+BOOST_AUTO_TEST_CASE(nor_to_the_functions_of_subscriptions, *lab::available()) {
+    live_subscriptions live;
+    auto const frames = live.interest.subscribe(sub::packets{live.wants("tcp.port = 80")}, [&](sub::packet const&) {
+        ++live.frames;
+        live.count();
+    });
+    auto const undecided =
+        live.interest.subscribe(sub::packets{live.wants("http.host = 'a'")}, [](sub::packet const&) {});
+    auto const ended = live.interest.subscribe(sub::connections{live.wants("tcp and not tls")},
+                                               [&](sub::connection const&) { ++live.connections; });
+    live.interest.async_run([](nr::error_code) {});
+    BOOST_TEST(live.run("to functions") == 0U);
+    BOOST_TEST(live.frames >= live.total);
+    BOOST_TEST(live.connections >= live.total);
+}
+
+BOOST_AUTO_TEST_CASE(nor_from_subscriptions_to_coroutines_and_callbacks, *lab::available()) {
+    live_subscriptions live;
+    auto frames = live.interest.subscribe(sub::packets{live.wants("tcp.port = 80")});
+    auto const undecided =
+        live.interest.subscribe(sub::packets{live.wants("http.host = 'a'")}, [](sub::packet const&) {});
+    auto ended = live.interest.subscribe(sub::connections{live.wants("tcp and not tls")});
+    net::co_spawn(
+        live.context,
+        [&]() -> net::awaitable<void> {
+            decltype(frames)::batch batch;
+            do
+                live.frames += co_await frames.async_receive(batch, net::use_awaitable);
+            while (!live.count());
+        },
+        net::detached);
+    decltype(ended)::batch batch;
+    struct loop {
+        decltype(ended)& from;
+        decltype(ended)::batch& into;
+        std::uint64_t& connections;
+        void operator()(nr::error_code error, std::size_t count) const {
+            connections += count;
+            if (!error)
+                from.async_receive(into, *this);
+        }
+    };
+    ended.async_receive(batch, loop{ended, batch, live.connections});
+    live.interest.async_run([](nr::error_code) {});
+    BOOST_TEST(live.run("from subscriptions to a coroutine and a callback") == 0U);
+    BOOST_TEST(live.frames >= live.total);
+    BOOST_TEST(live.connections >= live.total);
 }

@@ -83,6 +83,26 @@ BOOST_AUTO_TEST_CASE(items_come_to_receives_and_functions_until_the_end) {
     BOOST_TEST((ended == nr::error_code{}));
 }
 
+BOOST_AUTO_TEST_CASE(a_function_may_end_what_is_parsed_for_others) {
+    talk(3);
+    for (unsigned i = 0; i != 3; ++i)
+        connection(50000 + i, 80).open(); // is looked at for a request still
+    auto interest = over_memory(100);
+    std::size_t requests = 0, connections = 0, parsed = 0;
+    auto wanted = interest.subscribe(sub::sessions{sub::expression{"http"}}, [&](sub::session const&) { ++requests; });
+    auto const ended = interest.subscribe(sub::connections{}, [&](sub::connection const&) {
+        parsed += interest.statistics().sessions;
+        wanted.reset();
+        BOOST_TEST(interest.statistics().sessions == 0U);
+        ++connections;
+    });
+    interest.async_run([](nr::error_code) {});
+    context.run();
+    BOOST_TEST(parsed == 3U);
+    BOOST_TEST(requests == 3U);
+    BOOST_TEST(connections == 6U);
+}
+
 BOOST_AUTO_TEST_CASE(a_full_subscription_holds_the_source_up) {
     talk(10);
     auto interest = over_memory(1);
