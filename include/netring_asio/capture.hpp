@@ -2,6 +2,7 @@
 
 #include <netring_asio/capture_options.hpp>
 #include <netring_asio/capture_statistics.hpp>
+#include <netring_asio/channel.hpp>
 #include <netring_asio/detail/api.hpp>
 #include <netring_asio/detail/asio_abi.hpp>
 #include <netring_asio/detail/capture_impl.hpp>
@@ -267,8 +268,9 @@ public:
     /// Completes with `void(error_code)`: `operation_aborted` when cancelled, the channel's error when that is closed,
     /// else as `async_receive`. When cancelled while the channel was full, the channel destroys the message that it was
     /// to take; its packets are counted in `capture_statistics::discarded`.
-    template <class Channel, boost::asio::completion_token_for<void(error_code)> Token =
-                                 boost::asio::default_completion_token_t<executor_type>>
+    template <channel_of<packet_batch, std::vector<owned_packet>> Channel,
+              boost::asio::completion_token_for<void(error_code)> Token =
+                  boost::asio::default_completion_token_t<executor_type>>
     auto async_pipe(Channel& channel, Token&& token = boost::asio::default_completion_token_t<executor_type>{}) {
         return boost::asio::async_initiate<Token, void(error_code)>(detail::initiate_pipe<impl_type>{impl_}, token,
                                                                     &channel);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/channel.hpp>
 #include <netring_asio/detail/flow_receive_op.hpp>
 #include <netring_asio/detail/flow_stream_state.hpp>
 #include <netring_asio/detail/pipe_op.hpp>
@@ -194,8 +195,8 @@ public:
     /// @par Cancellation
     /// Total. Events not yet handed over stay with the stream. When cancelled while the channel was full, the channel
     /// destroys the message that it was to take; its events count in `event_batch::dropped` of the next batch.
-    template <class Channel, boost::asio::completion_token_for<void(error_code)> Token =
-                                 boost::asio::default_completion_token_t<executor_type>>
+    template <channel_of<event_batch> Channel, boost::asio::completion_token_for<void(error_code)> Token =
+                                                   boost::asio::default_completion_token_t<executor_type>>
     auto async_pipe(Channel& channel, Token&& token = boost::asio::default_completion_token_t<executor_type>{}) {
         return boost::asio::async_initiate<Token, void(error_code)>(detail::initiate_pipe<state>{state_}, token,
                                                                     &channel);

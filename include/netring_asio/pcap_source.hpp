@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/channel.hpp>
 #include <netring_asio/detail/asio_abi.hpp>
 #include <netring_asio/detail/packet_range.hpp>
 #include <netring_asio/detail/pcap_receive_op.hpp>
@@ -190,8 +191,9 @@ public:
     ///
     /// @par Completion signature
     /// `void(error_code)`
-    template <class Channel, boost::asio::completion_token_for<void(error_code)> Token =
-                                 boost::asio::default_completion_token_t<Executor>>
+    template <
+        channel_of<packet_batch, std::vector<owned_packet>> Channel,
+        boost::asio::completion_token_for<void(error_code)> Token = boost::asio::default_completion_token_t<Executor>>
     auto async_pipe(Channel& channel, Token&& token = boost::asio::default_completion_token_t<Executor>{}) {
         return boost::asio::async_initiate<Token, void(error_code)>(
             detail::initiate_pipe<detail::pcap_source_impl>{impl_}, token, &channel);

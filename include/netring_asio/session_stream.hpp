@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/channel.hpp>
 #include <netring_asio/flow_stream.hpp>
 #include <netring_asio/session/tracker.hpp>
 
@@ -168,8 +169,8 @@ public:
     ///
     /// @par Completion signature, cancellation
     /// As `flow_stream::async_pipe`.
-    template <class Channel, boost::asio::completion_token_for<void(error_code)> Token =
-                                 boost::asio::default_completion_token_t<executor_type>>
+    template <channel_of<event_batch> Channel, boost::asio::completion_token_for<void(error_code)> Token =
+                                                   boost::asio::default_completion_token_t<executor_type>>
     auto async_pipe(Channel& channel, Token&& token = boost::asio::default_completion_token_t<executor_type>{}) {
         return boost::asio::async_initiate<Token, void(error_code)>(detail::initiate_pipe<state>{state_}, token,
                                                                     &channel);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <netring_asio/channel.hpp>
 #include <netring_asio/detail/flow_receive_op.hpp>
 #include <netring_asio/detail/flow_stream_state.hpp>
 #include <netring_asio/detail/pipe_op.hpp>
@@ -98,8 +99,8 @@ public:
     ///
     /// @par Completion signature, cancellation
     /// As `flow_stream::async_pipe`.
-    template <class Channel, boost::asio::completion_token_for<void(error_code)> Token =
-                                 boost::asio::default_completion_token_t<executor_type>>
+    template <channel_of<batch> Channel, boost::asio::completion_token_for<void(error_code)> Token =
+                                             boost::asio::default_completion_token_t<executor_type>>
     auto async_pipe(Channel& channel, Token&& token = boost::asio::default_completion_token_t<executor_type>{}) {
         return boost::asio::async_initiate<Token, void(error_code)>(detail::initiate_pipe<outlet>{outlet_}, token,
                                                                     &channel);

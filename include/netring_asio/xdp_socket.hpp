@@ -1,6 +1,7 @@
 #pragma once
 
 #include <netring_asio/afxdp/port.hpp>
+#include <netring_asio/channel.hpp>
 #include <netring_asio/detail/api.hpp>
 #include <netring_asio/detail/capture_impl.hpp>
 #include <netring_asio/detail/injector_impl.hpp>
@@ -260,8 +261,9 @@ public:
 
     /// Sends every batch to a channel of yours, until cancelled. Completes with `void(error_code)`; as
     /// `capture::async_pipe`.
-    template <class Channel, boost::asio::completion_token_for<void(error_code)> Token =
-                                 boost::asio::default_completion_token_t<executor_type>>
+    template <channel_of<packet_batch, std::vector<owned_packet>> Channel,
+              boost::asio::completion_token_for<void(error_code)> Token =
+                  boost::asio::default_completion_token_t<executor_type>>
     auto async_pipe(Channel& channel, Token&& token = boost::asio::default_completion_token_t<executor_type>{}) {
         return boost::asio::async_initiate<Token, void(error_code)>(detail::initiate_pipe<rx_type>{rx_}, token,
                                                                     &channel);

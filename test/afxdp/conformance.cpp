@@ -130,6 +130,16 @@ struct send_frames : behind_a_dam {
     }
 };
 
+struct send_packet : behind_a_dam {
+    std::array<std::byte, 60> frame{};
+    template <class Socket, class... Token>
+    auto start(Socket& socket, Token&&... token) {
+        nr::packet_view packet;
+        packet.data = frame;
+        return socket.async_send_packet(packet, std::forward<Token>(token)...);
+    }
+};
+
 struct drain : behind_a_dam {
     template <class Socket, class... Token>
     auto start(Socket& socket, Token&&... token) {
@@ -161,9 +171,11 @@ BOOST_AUTO_TEST_SUITE(xdp_socket, *lab::real_root())
 BOOST_AUTO_TEST_CASE(async_wait) { conformance::verify<wait>(); }
 BOOST_AUTO_TEST_CASE(async_receive_batch) { conformance::verify<receive>(); }
 BOOST_AUTO_TEST_CASE(async_receive_owned) { conformance::verify<receive_owned>(); }
+BOOST_AUTO_TEST_CASE(async_pipe) { conformance::verify<conformance::pipe_of<on_a_wire, nr::packet_batch>>(); }
 BOOST_AUTO_TEST_CASE(async_reserve) { conformance::verify<reserve>(); }
 BOOST_AUTO_TEST_CASE(async_send) { conformance::verify<send_one>(); }
 BOOST_AUTO_TEST_CASE(async_send_frames) { conformance::verify<send_frames>(); }
+BOOST_AUTO_TEST_CASE(async_send_packet) { conformance::verify<send_packet>(); }
 BOOST_AUTO_TEST_CASE(async_drain) { conformance::verify<drain>(); }
 BOOST_AUTO_TEST_CASE(bridge_async_run) { conformance::verify<run_bridge>(); }
 

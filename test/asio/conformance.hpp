@@ -2,6 +2,7 @@
 
 #include "conformance/cancellation.hpp"
 #include "conformance/lifetime.hpp"
+#include "conformance/pipes.hpp"
 #include "conformance/senders.hpp"
 #include "conformance/tokens.hpp"
 

@@ -1,7 +1,6 @@
 #include "../afpacket/support.hpp"
 #include <netring_asio/capture.hpp>
 
-#include <boost/asio/experimental/channel.hpp>
 #include <boost/test/unit_test.hpp>
 
 #include <asio/conformance.hpp>
@@ -59,5 +58,6 @@ BOOST_AUTO_TEST_SUITE(capture, *lab::available())
 BOOST_AUTO_TEST_CASE(async_wait) { conformance::verify<wait>(); }
 BOOST_AUTO_TEST_CASE(async_receive_batch) { conformance::verify<receive>(); }
 BOOST_AUTO_TEST_CASE(async_receive_owned) { conformance::verify<receive_owned>(); }
+BOOST_AUTO_TEST_CASE(async_pipe) { conformance::verify<conformance::pipe_of<on_a_wire, nr::packet_batch>>(); }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -78,3 +78,4 @@ struct receive_owned : piped {
 BOOST_AUTO_TEST_CASE(async_wait) { conformance::verify<wait>(); }
 BOOST_AUTO_TEST_CASE(async_receive_batch) { conformance::verify<receive>(); }
 BOOST_AUTO_TEST_CASE(async_receive_owned) { conformance::verify<receive_owned>(); }
+BOOST_AUTO_TEST_CASE(async_pipe) { conformance::verify<conformance::pipe_of<piped, std::vector<nr::owned_packet>>>(); }

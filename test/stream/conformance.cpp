@@ -4,12 +4,15 @@
 #include <netring_asio/datagram_stream.hpp>
 #include <netring_asio/flow_stream.hpp>
 #include <netring_asio/merge.hpp>
+#include <netring_asio/shard_source.hpp>
 
 #include <boost/test/unit_test.hpp>
 
 #include <asio/conformance.hpp>
 #include <cstring>
 #include <lab/allocations.hpp>
+#include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -96,12 +99,68 @@ struct receive_messages : receive_events {
     }
 };
 
+/// The source of a shard, as `shards` makes it; until it is first used it may change its executor.
+template <class Source>
+class in_shard {
+public:
+    using executor_type = typename Source::executor_type;
+    template <class Executor>
+    struct rebind_executor {
+        using other = in_shard<typename Source::template rebind_executor<Executor>::other>;
+    };
+
+    explicit in_shard(Source from)
+        : own{std::move(from)} {}
+    template <class Other>
+    explicit in_shard(in_shard<Other>&& other)
+        : own{std::move(other.own)} {}
+
+    executor_type get_executor() const noexcept { return own.get_executor(); }
+    void cancel() { source().cancel(); }
+    void close() { source().close(); }
+    auto& source() {
+        if (!source_)
+            source_.emplace(std::make_shared<nr::detail::shard_source_state<Source>>(std::move(own)));
+        return *source_;
+    }
+
+    Source own;
+
+private:
+    std::optional<nr::shard_source<Source>> source_;
+};
+
+/// Packets of a live capture that belongs to a shard.
+struct receive_in_shard : receive_events {
+    nr::packet_batch batch;
+
+    auto make(net::any_io_executor executor) {
+        nr::capture capture{std::move(executor)};
+        wire().right.enter([&] { capture.open(small()); });
+        return in_shard{std::move(capture)};
+    }
+    template <class Source, class... Token>
+    auto start(Source& from, Token&&... token) {
+        return from.source().async_receive(batch, std::forward<Token>(token)...);
+    }
+};
+
 } // namespace
 
 BOOST_AUTO_TEST_CASE(flow_stream_async_receive, *lab::available()) { conformance::verify<receive_events>(); }
+
+BOOST_AUTO_TEST_CASE(flow_stream_async_pipe, *lab::available()) {
+    conformance::verify<conformance::pipe_of<receive_events, nr::flow::event_batch>>();
+}
 
 BOOST_AUTO_TEST_CASE(merge_async_receive, *lab::available()) { conformance::verify<receive_merged>(); }
 
 BOOST_AUTO_TEST_CASE(session_and_datagram_stream_async_receive, *lab::available()) {
     conformance::verify<receive_messages>();
 }
+
+BOOST_AUTO_TEST_CASE(session_and_datagram_stream_async_pipe, *lab::available()) {
+    conformance::verify<conformance::pipe_of<receive_messages, receive_messages::stream::event_batch>>();
+}
+
+BOOST_AUTO_TEST_CASE(shard_source_async_receive, *lab::available()) { conformance::verify<receive_in_shard>(); }
