@@ -7,8 +7,8 @@
 # a machine that has nothing else to do.
 # scripts/bench.sh session [--json | --peers]: what messages cost, each parser by itself and the whole way from packets;
 # with --peers beside flowscope's parsers on the same conversations, where cargo can fetch them.
-# scripts/bench.sh async [operations | shards]: what an operation costs by token, events through batches and channels, and what
-# a second shard is worth.
+# scripts/bench.sh async [operations | shards] [--check]: what an operation costs by token, events through batches and channels,
+# and what a second shard is worth.
 # scripts/bench.sh latency [option...]: from a sender's stamp to a handler; --help tells the options. With netring on Tokio
 # where cargo can fetch it.
 # scripts/bench.sh subscription [--check]: what subscriptions that match nothing cost, in memory and behind a filter in the kernel.

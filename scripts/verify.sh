@@ -313,7 +313,7 @@ async() {
     claim "nothing is allocated from capture to flow events and subscriptions" "malloc and its family, counted" \
         stream.allocations
     NETRING_ASIO_LINES=30 claim_script "two shards beside one and beside two independent processes, with the same flows; what operations and events cost" \
-        "wall time and thread CPU time" scripts/bench.sh async
+        "wall time and thread CPU time" scripts/bench.sh async --check
     NETRING_ASIO_LINES=30 claim_script "from a sender's stamp to a handler, beside a bare loop, libpcap and netring" \
         "the monotonic clock; an A/A pair" scripts/bench.sh latency
     claim "the low-latency ring: each packet at once, once and in order; held, released, filtered, cut; a budget saves wake-ups" \
