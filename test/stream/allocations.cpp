@@ -18,6 +18,7 @@
 #include <stop_token>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <linux/if_packet.h>
@@ -128,8 +129,10 @@ public:
         return result;
     }
 
-    /// Whether the counting is over, after so many packets.
+    /// Whether the counting is over, after so many packets; asked more than once of a batch it says nothing.
     bool count(std::uint64_t packets) {
+        if (packets == std::exchange(seen, packets))
+            return false;
         if (packets < warm_up / 2) // so that blocks fill up
             std::this_thread::sleep_for(5ms);
         if (!counter && packets >= warm_up)
@@ -170,7 +173,7 @@ private:
     std::vector<std::uint8_t> bytes;
     net::steady_timer watchdog{context, 60s};
     std::optional<lab::allocation_counter> counter;
-    std::uint64_t allocations = 1;
+    std::uint64_t seen = 0, allocations = 1;
 };
 
 auto few_flows() { return nr::flow::tracker_options{}.max_flows(256); }
