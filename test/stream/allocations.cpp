@@ -164,14 +164,14 @@ public:
         return allocations;
     }
 
-    static constexpr std::uint64_t warm_up = 20'000, total = 60'000;
+    static constexpr std::uint64_t warm_up = 20'000, total = 30'000;
 
     lab::pair wire;
     net::io_context context{1};
 
 private:
     std::vector<std::uint8_t> bytes;
-    net::steady_timer watchdog{context, 60s};
+    net::steady_timer watchdog{context, 120s};
     std::optional<lab::allocation_counter> counter;
     std::uint64_t seen = 0, allocations = 1;
 };
