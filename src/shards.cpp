@@ -28,7 +28,9 @@ std::size_t shards_options::count() const noexcept {
 
 namespace detail {
 
-shard_thread::~shard_thread() {
+shard_thread::~shard_thread() { end(); }
+
+void shard_thread::end() {
     halt();
     if (!std::exchange(is_released_, true))
         released_.set_value();

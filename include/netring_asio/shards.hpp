@@ -107,7 +107,7 @@ public:
     ~shards() {
         halt();
         for (auto& m : members_)
-            m.thread.join();
+            m.thread.end();
         if (hand_overs_)
             hand_overs_->silence();
     }

@@ -489,6 +489,11 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_opened_is_told_and_the_rest_closed) {
                       nr::system_error);
 }
 
+BOOST_AUTO_TEST_CASE(a_group_that_was_never_started_ends, *boost::unit_test::timeout(60)) {
+    lab::pair const wire;
+    BOOST_TEST(group_on(wire, nr::capture_options{"right"}).count() == count);
+}
+
 BOOST_AUTO_TEST_CASE(memory_is_taken_by_the_policy_that_was_asked_for) {
     auto const policy_of = [](nr::shards_options const& options) {
         lab::pair const wire;

@@ -37,6 +37,8 @@ public:
     /// Has the context stop where it is.
     void halt();
     void join();
+    /// Halts and joins, also where nothing was released.
+    void end();
 
     boost::asio::io_context context{1};
 
