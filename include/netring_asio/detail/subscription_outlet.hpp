@@ -25,14 +25,14 @@ namespace netring_asio::detail {
 
 /// A timer that never expires, to wait for somebody else on the executor.
 template <class Executor>
-using bell = boost::asio::basic_waitable_timer<std::chrono::steady_clock,
-                                               boost::asio::wait_traits<std::chrono::steady_clock>, Executor>;
+using endless_timer = boost::asio::basic_waitable_timer<std::chrono::steady_clock,
+                                                        boost::asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
 /// What the stream of all subscriptions and each of them share; outlives either.
 template <class Executor>
 struct subscription_hub {
     explicit subscription_hub(Executor const& executor)
-        : room{executor, bell<Executor>::time_point::max()} {}
+        : room{executor, endless_timer<Executor>::time_point::max()} {}
 
     /// Somebody took something.
     void taken() {
@@ -57,7 +57,7 @@ struct subscription_hub {
             changed();
     }
 
-    bell<Executor> room;
+    endless_timer<Executor> room;
     std::function<void()> changed;          // the subscriptions have; cleared with engine
     subscription::engine* engine = nullptr; // none: it is gone
     std::vector<std::weak_ptr<subscription::any_outlet>> outlets;
@@ -79,7 +79,7 @@ public:
     subscription_outlet(std::shared_ptr<subscription_hub<Executor>> hub, Options options)
         : subscription::outlet<Options>{std::move(options)}
         , hub_{std::move(hub)}
-        , bell_{hub_->room.get_executor(), bell<Executor>::time_point::max()}
+        , bell_{hub_->room.get_executor(), endless_timer<Executor>::time_point::max()}
         , pool_{std::make_shared<flow::detail::event_pool<item_type>>()} {}
 
     executor_type get_executor() const noexcept { return hub_->room.get_executor(); }
@@ -164,7 +164,7 @@ public:
 
 private:
     std::shared_ptr<subscription_hub<Executor>> hub_;
-    bell<Executor> bell_;
+    endless_timer<Executor> bell_;
     std::shared_ptr<flow::detail::event_pool<item_type>> pool_;
     std::uint64_t discarded_ = 0; // items that a channel destroyed
     bool waiting_ = false;
