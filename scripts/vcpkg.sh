@@ -4,7 +4,7 @@
 # it. Boost and the other libraries are the system's: empty ports stand in for them, and nothing is downloaded.
 source "$(dirname "$0")/common.sh"
 : "${VCPKG_ROOT?"set it to a tree of vcpkg in which the tool was built"}"
-install_packages "${BUILD_PACKAGES[@]}" zip unzip tar curl
+install_packages "${BUILD_PACKAGES[@]}" zip unzip tar curl patchelf
 export VCPKG_FORCE_SYSTEM_BINARIES=1 VCPKG_DISABLE_METRICS=1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
