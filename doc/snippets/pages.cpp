@@ -6,14 +6,17 @@
 #include <netring_asio/flow/event_merger.hpp>
 #include <netring_asio/flow_stream.hpp>
 #include <netring_asio/injector.hpp>
+#include <netring_asio/merge.hpp>
 #include <netring_asio/pacer.hpp>
 #include <netring_asio/pcap/writer.hpp>
 #include <netring_asio/session/dns.hpp>
 #include <netring_asio/session/http1.hpp>
 #include <netring_asio/session/tls.hpp>
 #include <netring_asio/session_stream.hpp>
+#include <netring_asio/shards.hpp>
 #include <netring_asio/subscriptions.hpp>
 #include <netring_asio/xdp_bridge.hpp>
+#include <netring_asio/xdp_group.hpp>
 #include <netring_asio/xdp_socket.hpp>
 
 #include <boost/asio/as_tuple.hpp>
@@ -70,6 +73,16 @@ private:
     std::vector<nr::flow::event> in_order_;
 };
 
+auto both(net::io_context& context) {
+    nr::flow_stream flows{nr::merge(nr::capture{context, nr::capture_options{"eth0"}},
+                                    nr::capture{context, nr::capture_options{"eth1"}})};
+    return flows;
+}
+
+void share_queues() {
+    nr::shards group{nr::shards_options{}.count(4), nr::xdp_group{nr::xdp_options{"eth0"}.filter("tcp")}};
+}
+
 // ---- bridge.md
 
 net::awaitable<void> join(std::string left, std::string right) {
@@ -113,6 +126,10 @@ void look_again_and_again(net::io_context& context, nr::capture& capture, nr::pa
             handle(batch);
         context.poll(); // timers and everything else
     }
+}
+
+nr::capture_options soon() {
+    return nr::capture_options{"eth0"}.profile(nr::capture_profile::low_latency).spin(std::chrono::microseconds{50});
 }
 
 // ---- flows.md

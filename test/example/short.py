@@ -335,6 +335,41 @@ def metrics():
     assert one.process.wait(60) == 0
 
 
+# ---- what the pages of the guide show
+
+@test
+def pages():
+    for one, other in (('eth0', 'eth1'), ('eth2', 'eth3')):
+        queues = ('numtxqueues', '4', 'numrxqueues', '4')
+        lab.run('ip', 'link', 'add', one, *queues, 'type', 'veth', 'peer', 'name', other, *queues)
+        for name in (one, other):
+            lab.run('ip', 'link', 'set', name, 'addrgenmode', 'none')
+            lab.run('ip', 'link', 'set', name, 'up')
+    running = program('pages')
+
+    def talk():
+        raw = {name: socket.socket(socket.AF_PACKET, socket.SOCK_RAW) for name in ('eth0', 'eth1', 'eth3')}
+        for name, one in raw.items():
+            one.bind((name, 0))
+        datagram = b'\2' * 12 + b'\x08\0' + struct.pack('>BBHHHBBH', 0x45, 0, 28, 0, 0, 64, 17, 0) + \
+            socket.inet_aton(HERE) + socket.inet_aton(THERE) + struct.pack('>HHHH', 1000, 4789, 8, 0)
+        while running.process.poll() is None:
+            for one in raw.values():
+                one.send(datagram)
+            send(2)
+            with socket.create_connection((THERE, 80)) as one:
+                one.sendall(b'GET / HTTP/1.0\r\n\r\n')
+                one.recv(100)
+            time.sleep(0.02)
+    threading.Thread(target=talk, daemon=True).start()
+    output, errors = running.process.communicate(timeout=100)
+    if 'CAP_' in errors and 'xdp: take' in output:
+        print('pages: those on AF_XDP need CAP_BPF')
+        return
+    assert running.process.returncode == 0, output + errors
+    expect(output, r'^done, [1-9]\d* packets and events seen')
+
+
 # ---- all of them
 
 ANSWERS = f'''
@@ -372,7 +407,7 @@ def run_one(name):
 
 
 def run_all():
-    there = {name[:-4] for name in os.listdir(sources) if name.endswith('.cpp')}
+    there = {name[:-4] for name in os.listdir(sources) if name.endswith('.cpp')} | {'pages'}
     assert there == set(tests), f'no test, or no program: {there ^ set(tests)}'
     built = sorted(there & set(os.listdir(programs)))
 
