@@ -24,7 +24,7 @@ END
 
 # consumer TRIPLET FEATURES COMPONENTS
 consumer() {
-    local to=$work/$1$2
+    local to=$work/$1-${2//,/-} # a linker takes a path with commas for several options
     "$VCPKG_ROOT/vcpkg" install "netring-asio[$2]" --triplet "$1" --overlay-ports=packaging/vcpkg \
         --overlay-ports="$work/system" --overlay-triplets="$work/triplets" --x-install-root="$to/installed" --x-buildtrees-root="$to/trees" \
         --x-packages-root="$to/packages" --binarysource=clear
