@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <random>
 #include <utility>
 
 namespace netring_asio::decode {
@@ -26,8 +27,13 @@ void add_to(defragmenter::share& share, headers const& fragment) {
 
 } // namespace
 
+std::size_t defragmenter::random_seed() {
+    std::random_device random;
+    return std::size_t{random()} << 32 | random();
+}
+
 std::size_t defragmenter::key_hash::operator()(key const& k) const noexcept {
-    std::size_t seed = 0;
+    auto seed = salt;
     boost::hash_range(seed, k.source.bytes.begin(), k.source.bytes.end());
     boost::hash_range(seed, k.destination.bytes.begin(), k.destination.bytes.end());
     boost::hash_combine(seed, (std::uint64_t{k.id} << 32) | (std::uint64_t{k.protocol} << 16) | k.ip_version);
@@ -47,29 +53,72 @@ std::uint32_t defragmenter::open(key const& k, timestamp now) {
         free_.pop_back();
     }
     index_.emplace(k, at);
+    slots_[at].key = k;
+    slots_[at].waiting = {};
+    begin(at, now);
+    return at;
+}
+
+// In the order of their age, which the timeout and the budget go by.
+void defragmenter::begin(std::uint32_t at, timestamp now) {
     auto& d = slots_[at];
-    d.key = k;
-    d.waiting = {};
-    restart(d, now);
+    d.begun = now;
+    d.total = 0;
+    d.has_first = d.closed = d.complete = false;
+    spare_bytes_ -= d.memory();
+    keep_within(options_.max_bytes() - std::min(bytes_, options_.max_bytes()), d);
+    bytes_ += d.memory();
     d.newer = none;
     d.older = newest_;
     (newest_ == none ? oldest_ : slots_[newest_].newer) = at;
     newest_ = at;
-    return at;
+    if (oldest_open_ == none)
+        oldest_open_ = at;
 }
 
-void defragmenter::restart(datagram& d, timestamp now) {
-    spoil(d);
-    d.begun = now;
-    d.total = 0;
-    d.has_first = d.closed = d.complete = false;
+void defragmenter::unlink(std::uint32_t at) noexcept {
+    auto const& d = slots_[at];
+    if (oldest_open_ == at)
+        oldest_open_ = d.newer;
+    (d.older == none ? oldest_ : slots_[d.older].newer) = d.newer;
+    (d.newer == none ? newest_ : slots_[d.newer].older) = d.older;
 }
 
 void defragmenter::spoil(datagram& d) {
-    bytes_ -= d.buffer.size();
+    ++dropped_;
+    close(d);
+}
+
+void defragmenter::keep_within(std::size_t room, datagram& d) {
+    if (d.memory() <= room)
+        return;
+    std::vector<std::byte>{}.swap(d.buffer);
+    std::vector<range>{}.swap(d.ranges);
+}
+
+void defragmenter::close(datagram& d) {
+    bytes_ -= d.memory();
     d.buffer.clear();
     d.ranges.clear();
+    auto const kept = bytes_ + spare_bytes_;
+    keep_within(options_.max_bytes() - std::min(kept, options_.max_bytes()), d);
+    spare_bytes_ += d.memory();
     d.closed = true;
+}
+
+// At the cost of older ones only: who comes first may have been sent to keep others out.
+bool defragmenter::make_room(std::size_t more, datagram const& wanted) {
+    if (wanted.memory() + more > options_.max_bytes())
+        return false;
+    while (bytes_ + more > options_.max_bytes()) {
+        auto& d = slots_[oldest_open_];
+        if (&d == &wanted)
+            return false;
+        if (!d.closed)
+            spoil(d);
+        oldest_open_ = d.newer;
+    }
+    return true;
 }
 
 void defragmenter::store(datagram& d, headers const& fragment) {
@@ -82,10 +131,8 @@ void defragmenter::store(datagram& d, headers const& fragment) {
                        (!fragment.more_fragments || length % 8 == 0) && (d.total == 0 || end <= d.total) &&
                        (fragment.more_fragments || d.total == 0 || d.total == end) &&
                        (fragment.more_fragments || d.ranges.empty() || d.ranges.back().end <= end);
-    if (!sound) {
-        ++dropped_;
+    if (!sound)
         return spoil(d);
-    }
     if (!fragment.more_fragments)
         d.total = end;
 
@@ -93,13 +140,18 @@ void defragmenter::store(datagram& d, headers const& fragment) {
                                [](range const& r, std::uint32_t value) { return r.end < value; });
     auto const first = at;
     auto const* source = fragment.data.data() + fragment.fragment_payload_offset;
-    auto const grown = std::max(d.buffer.size(), headroom + end);
-    if (bytes_ + grown - d.buffer.size() > options_.max_bytes()) {
-        ++dropped_;
-        return spoil(d);
+    auto const memory = d.memory();
+    if (std::size_t const size = headroom + end; size > d.buffer.size()) {
+        auto const capacity = d.buffer.capacity();
+        if (size > capacity) {
+            auto const grown = std::min(std::max(size, 2 * capacity), std::size_t{headroom + largest_datagram});
+            if (!make_room(grown - capacity, d))
+                return spoil(d);
+            d.buffer.reserve(grown);
+        }
+        d.buffer.resize(size);
     }
-    bytes_ += grown - d.buffer.size();
-    d.buffer.resize(grown);
+    bytes_ += d.memory() - memory;
 
     auto merged = range{begin, end};
     auto cursor = begin;
@@ -112,26 +164,26 @@ void defragmenter::store(datagram& d, headers const& fragment) {
         // The boundaries of the fragments are forgotten; what is there already with the same bytes is a repetition.
         auto const repeats = at->begin <= begin && end <= at->end &&
                              std::memcmp(d.buffer.data() + headroom + begin, source, length) == 0;
-        if (overlaps && !repeats && d.key.ip_version == 6) {
-            ++dropped_;
+        if (overlaps && !repeats && d.key.ip_version == 6)
             return spoil(d);
-        }
         copy(cursor, std::min(end, at->begin));
         cursor = std::max(cursor, std::min(end, at->end));
         merged = {std::min(merged.begin, at->begin), std::max(merged.end, at->end)};
     }
     copy(cursor, end);
     auto const hole = d.ranges.erase(first, at);
+    auto const before = d.memory();
     d.ranges.insert(hole, merged);
+    bytes_ += d.memory() - before;
 }
 
 // The datagram in front of its payload: the header of a fragment, made that of a whole one.
 std::span<std::byte const> defragmenter::finish(datagram& d, headers const& fragment) {
+    bytes_ -= d.memory();
     ready_.swap(d.buffer);
-    bytes_ -= ready_.size();
-    d.buffer.clear();
-    d.ranges.clear();
-    d.closed = d.complete = true;
+    bytes_ += d.memory();
+    close(d);
+    d.complete = true;
     auto const header_length = d.key.ip_version == 4 ? std::size_t{20} : std::size_t{40};
     auto* header = reinterpret_cast<unsigned char*>(ready_.data() + headroom - header_length);
     std::memcpy(header, fragment.data.data() + fragment.ip_offset, header_length);
@@ -154,8 +206,10 @@ defragmenter::result defragmenter::add(headers const& fragment, timestamp now) {
     auto& d = slots_[at];
     result out;
     if (fragment.fragment_offset == 0) {
-        if (d.complete) // a new datagram with an old number
-            restart(d, now);
+        if (d.complete) { // a new datagram with an old number
+            unlink(at);
+            begin(at, now);
+        }
         d.has_first = true;
         d.protocol = fragment.protocol;
         d.source_port = fragment.source_port;
@@ -188,10 +242,8 @@ void defragmenter::give_up(std::uint32_t at, headers& orphan, share& waiting) {
     orphan.time = d.waiting.first_time;
     waiting = std::exchange(d.waiting, {});
     if (!d.closed)
-        ++dropped_;
-    spoil(d);
-    (d.older == none ? oldest_ : slots_[d.older].newer) = d.newer;
-    (d.newer == none ? newest_ : slots_[d.newer].older) = d.older;
+        spoil(d);
+    unlink(at);
     index_.erase(d.key);
     free_.push_back(at);
 }

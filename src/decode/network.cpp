@@ -122,7 +122,8 @@ bool walker::ipv6(std::size_t at) noexcept {
             at += (u8(at + 1) + 2U) * 4U;
             break;
         case protocol::fragment: {
-            if (!has(at, 8)) {
+            // Behind the header of a fragment another one is part of what is fragmented.
+            if (!has(at, 8) || out_.is_fragment) {
                 transport(next, at);
                 return true;
             }

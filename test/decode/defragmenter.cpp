@@ -10,6 +10,8 @@
 #include <random>
 #include <vector>
 
+#include <malloc.h>
+
 namespace nr = netring_asio;
 namespace decode = netring_asio::decode;
 using namespace std::chrono_literals;
@@ -204,6 +206,78 @@ BOOST_AUTO_TEST_CASE(budgets_hold) {
         BOOST_TEST(defragmenter.datagrams() <= 10u);
         BOOST_TEST(defragmenter.bytes() <= 3000u);
     }
+}
+
+// What the second header says is known when the datagram is whole, and completes none before.
+BOOST_AUTO_TEST_CASE(a_fragment_header_in_what_is_fragmented) {
+    std::string bytes{"\x11\0\0\0\0\0\0\1", 8};
+    bytes.append(datagram.begin(), datagram.end());
+    decode::defragmenter defragmenter;
+    for (std::size_t const at : {0U, 504U}) {
+        auto const more = at == 0 ? 1U : 0U;
+        auto frame =
+            test::craft{std::string_view{bytes}.substr(at, at == 0 ? 504 : bytes.npos)}
+                .put({44, 0, static_cast<unsigned>(at >> 8), static_cast<unsigned>(at & 0xf8) | more, 0, 0, 0, 9})
+                .ipv6("fe80::1", "fe80::2", 44)
+                .ethernet(0x86dd);
+        decode::headers h;
+        BOOST_REQUIRE(decode::decoder{}(frame.view(), h));
+        BOOST_TEST(h.is_fragment);
+        BOOST_TEST(h.fragment_id == 9u);
+        auto const result = defragmenter.add(h, epoch);
+        BOOST_TEST(result.datagram.empty() == (at == 0));
+        if (at == 0)
+            continue;
+        BOOST_REQUIRE(decode::decoder{}.datagram(result.datagram, h));
+        BOOST_TEST(h.destination_port == 53);
+        BOOST_TEST(h.payload_length == 992u);
+        BOOST_TEST(!h.is_fragment);
+    }
+}
+
+// A tail far behind costs little to send and much to keep: who sends such must not keep others out.
+BOOST_AUTO_TEST_CASE(what_never_completes_gives_way_to_what_may) {
+    decode::defragmenter defragmenter{decode::defragmenter_options{}.max_bytes(5000)};
+    for (unsigned id = 100; id != 120; ++id)
+        defragmenter.add(fragment{4, {992, 1000}, id}.headers, epoch);
+    defragmenter.add(fragment{4, {0, 400}}.headers, epoch);
+    BOOST_TEST(!defragmenter.add(fragment{4, {400, 1000}}.headers, epoch).datagram.empty());
+    BOOST_TEST(defragmenter.bytes() <= 5000u);
+    BOOST_TEST(defragmenter.dropped() >= 16u);
+}
+
+// One that comes again and again is the newest each time, whatever place its number had.
+BOOST_AUTO_TEST_CASE(a_number_used_again_holds_up_nobody) {
+    decode::defragmenter defragmenter{decode::defragmenter_options{}.timeout(30s)};
+    decode::headers orphan;
+    decode::defragmenter::share waiting;
+    for (auto const time : {0s, 10s, 20s}) {
+        defragmenter.add(fragment{4, {0, 400}, 1}.headers, epoch + time);
+        BOOST_TEST(!defragmenter.add(fragment{4, {400, 1000}, 1}.headers, epoch + time).datagram.empty());
+        if (time == 0s)
+            defragmenter.add(fragment{4, {200, 400}, 2}.headers, epoch);
+    }
+    BOOST_TEST(defragmenter.expire(epoch + 31s, orphan, waiting));
+    BOOST_TEST(waiting.packets == 1u);
+    BOOST_TEST(!defragmenter.expire(epoch + 31s, orphan, waiting));
+}
+
+// Also what was spoiled or is reused for a smaller one counts for what it is.
+BOOST_AUTO_TEST_CASE(memory_keeps_to_the_budget) {
+    constexpr std::size_t budget = 100'000;
+    auto const used = [] {
+        return static_cast<std::ptrdiff_t>(::mallinfo2().uordblks);
+    }; // 0 where a sanitizer has the heap
+    auto const options = decode::defragmenter_options{}.max_bytes(budget).max_datagrams(1000);
+    decode::defragmenter defragmenter{options};
+    auto const before = used();
+    for (unsigned id = 0; id != 1000; ++id) {
+        defragmenter.add(fragment{4, {992, 1000}, id}.headers, epoch);
+        defragmenter.add(fragment{4, {984, 992, true}, id}.headers, epoch);
+        defragmenter.add(fragment{4, {0, 1000}, id}.headers, epoch); // no end where the last one ended
+        defragmenter.add(fragment{4, {0, 20}, id}.headers, epoch);   // spoils
+    }
+    BOOST_TEST(used() - before < std::ptrdiff_t{3 * budget + 1000 * 300}); // 300 for what is noted of each datagram
 }
 
 // Lengths and offsets that lie must neither crash nor complete.

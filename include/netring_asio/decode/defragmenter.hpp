@@ -20,7 +20,7 @@ public:
 
     /// Datagrams in the works at once; one more drops the oldest. Default 4096.
     defragmenter_options& max_datagrams(std::size_t value) noexcept { return max_datagrams_ = value, *this; }
-    /// Their bytes together; a fragment that would exceed it is told of, but not kept. Default 16 MiB.
+    /// The memory of their bytes together; what would exceed it drops the oldest. Default 16 MiB.
     defragmenter_options& max_bytes(std::size_t value) noexcept { return max_bytes_ = value, *this; }
     /// Packet time from the first fragment seen until the datagram is given up. Default 30 s, as in Linux.
     defragmenter_options& timeout(std::chrono::nanoseconds value) noexcept { return timeout_ = value, *this; }
@@ -41,7 +41,7 @@ private:
 /// datagram (RFC 5722); a repetition with the same bytes is no overlap (RFC 8200, 4.5). Later fragments that come
 /// before the first one are counted and attributed when it comes, or told as orphans when it does not.
 ///
-/// Allocates only while it holds more than ever before.
+/// Allocates only while it holds more than ever before. What it keeps for datagrams to come is bounded as they are.
 ///
 /// @par Thread safety
 /// Distinct objects: safe. Shared objects: unsafe.
@@ -84,6 +84,7 @@ public:
     void jump(timestamp before, timestamp now) noexcept;
 
     std::size_t datagrams() const noexcept { return index_.size(); }
+    /// The memory of those that are not complete.
     std::size_t bytes() const noexcept { return bytes_; }
     /// Datagrams dropped because of overlaps, impossible lengths, or a budget.
     std::uint64_t dropped() const noexcept { return dropped_; }
@@ -100,7 +101,9 @@ private:
         std::uint16_t ip_version = 0;
         friend bool operator==(key const&, key const&) = default;
     };
+    static std::size_t random_seed();
     struct key_hash {
+        std::size_t salt = random_seed(); // so that a stranger cannot have datagrams share a bucket
         std::size_t operator()(key const& k) const noexcept;
     };
     struct range {
@@ -114,7 +117,7 @@ private:
         std::uint32_t older = none;
         std::uint32_t total = 0; // 0 until the last fragment came
         bool has_first = false;
-        bool closed = false; // keeps no bytes any more: complete, or spoiled
+        bool closed = true; // keeps no bytes any more: complete, or spoiled
         bool complete = false;
         std::uint8_t protocol = 0;
         std::uint8_t next_header = 0;
@@ -123,13 +126,19 @@ private:
         share waiting;
         std::vector<range> ranges; // sorted, disjoint, not touching
         std::vector<std::byte> buffer;
+
+        std::size_t memory() const noexcept { return buffer.capacity() + ranges.capacity() * sizeof(range); }
     };
 
     std::uint32_t open(key const& k, timestamp now);
-    void restart(datagram& d, timestamp now);
+    void begin(std::uint32_t at, timestamp now);
+    void unlink(std::uint32_t at) noexcept;
     void store(datagram& d, headers const& fragment);
+    bool make_room(std::size_t more, datagram const& wanted);
     std::span<std::byte const> finish(datagram& d, headers const& fragment);
     void spoil(datagram& d);
+    void close(datagram& d);
+    static void keep_within(std::size_t room, datagram& d);
     void give_up(std::uint32_t at, headers& orphan, share& waiting);
 
     defragmenter_options options_;
@@ -139,7 +148,9 @@ private:
     std::vector<std::byte> ready_;
     std::uint32_t oldest_ = none;
     std::uint32_t newest_ = none;
+    std::uint32_t oldest_open_ = none; // all before it are closed
     std::size_t bytes_ = 0;
+    std::size_t spare_bytes_ = 0; // of the closed ones, and of slots that are free
     std::uint64_t dropped_ = 0;
 };
 
