@@ -34,7 +34,7 @@ reassembler::iterator reassembler::discard(iterator const& at) noexcept {
     auto const next = pieces_.erase(at);
     buffered_ -= gone->cost();
     if (memory_ != nullptr) {
-        memory_->used_ -= gone->cost();
+        memory_->used_ -= gone->memory();
         memory_->give_back(gone);
     } else {
         delete gone;
@@ -59,8 +59,6 @@ void reassembler::anchor(position base) noexcept {
         auto const before = base - first.begin;
         first.bytes.erase(first.bytes.begin(), first.bytes.begin() + static_cast<std::ptrdiff_t>(before));
         buffered_ -= before;
-        if (memory_ != nullptr)
-            memory_->used_ -= before;
     }
     first.begin = base; // still the first, so the set stays in order
 }
@@ -73,6 +71,7 @@ void reassembler::open(std::uint32_t initial_sequence, byte_consumer& consumer) 
             next_ = base_ = told_ = origin;
             end_ = 0;
             acknowledged_.reset();
+            window_end_.reset();
         }
         return;
     }
@@ -122,6 +121,8 @@ void reassembler::segment(std::uint32_t sequence, std::span<std::byte const> byt
         }
     }
     // The captured part and the part that was cut off are pieces of their own.
+    while (over_budget(bytes.size() + piece::overhead) && drop_beyond_window()) {
+    }
     auto const captured = begin + bytes.size();
     if (!bytes.empty())
         insert({begin, captured, segment_begin, end, bytes});
@@ -159,7 +160,7 @@ void reassembler::store(incoming const& segment, position begin, position end) {
         ignored_ += bytes.size();
         return;
     }
-    auto* const added = memory_ != nullptr ? memory_->take() : new piece;
+    auto* const added = memory_ != nullptr ? memory_->take(bytes.size()) : new piece;
     added->begin = begin;
     added->end = end;
     added->segment_begin = segment.segment_begin;
@@ -167,7 +168,7 @@ void reassembler::store(incoming const& segment, position begin, position end) {
     added->bytes.assign(bytes.begin(), bytes.end());
     buffered_ += added->cost();
     if (memory_ != nullptr)
-        memory_->used_ += added->cost();
+        memory_->used_ += added->memory();
     pieces_.insert(*added);
 }
 
@@ -177,8 +178,8 @@ reassembler::iterator reassembler::replace(iterator const& at, incoming const& s
     incoming const old{at->begin, at->end, at->segment_begin, at->segment_end, bytes};
     buffered_ -= bytes.size();
     if (memory_ != nullptr)
-        memory_->used_ -= bytes.size();
-    at->bytes.clear();
+        memory_->used_ -= bytes.capacity();
+    at->bytes = {};
     discard(at);
     if (old.begin < begin)
         store(old, old.begin, begin);
@@ -255,6 +256,30 @@ void reassembler::acknowledge(std::uint32_t number, timestamp now, byte_consumer
     settle(now, consumer);
 }
 
+void reassembler::window(std::uint32_t end, timestamp now) noexcept {
+    if (!window_end_ || static_cast<std::int32_t>(end - *window_end_) > 0)
+        window_end_ = end;
+    window_time_ = now;
+}
+
+// Of a receiver that is not heard any more nothing is known.
+bool reassembler::is_beyond_window(position begin) const noexcept {
+    return window_end_ && missing_since_ && window_time_ >= *missing_since_ && begin >= place(*window_end_);
+}
+
+bool reassembler::drop_beyond_window() noexcept {
+    if (pieces_.empty() || !is_beyond_window(std::prev(pieces_.end())->begin))
+        return false;
+    auto const last = std::prev(pieces_.end());
+    ignored_ += last->bytes.size();
+    discard(last);
+    if (pieces_.empty()) {
+        missing_since_.reset();
+        acknowledged_since_.reset();
+    }
+    return true;
+}
+
 void reassembler::close(std::uint32_t sequence) noexcept {
     if (!reference_)
         return;
@@ -291,8 +316,9 @@ void reassembler::settle(timestamp now, byte_consumer& consumer) {
         anchor(lowest);
         deliver(consumer);
     }
-    while (!pieces_.empty() && (over_budget() || is_given_up(now)))
-        skip(consumer);
+    for (bool over = over_budget(); !pieces_.empty() && (over || is_given_up(now)); over = over_budget())
+        if ((!over && !is_beyond_window(pieces_.begin()->begin)) || !drop_beyond_window())
+            skip(consumer);
 }
 
 void reassembler::finish(byte_consumer& consumer) {

@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include <malloc.h>
+
 namespace nr = netring_asio;
 namespace flow = netring_asio::flow;
 using namespace std::chrono_literals;
@@ -210,6 +212,64 @@ BOOST_AUTO_TEST_CASE(a_budget_for_all) {
     BOOST_TEST(memory.used() == 0u); // also where nobody finished
 }
 
+// A place that had room for much is not lent as one for little.
+BOOST_AUTO_TEST_CASE(memory_counts_what_it_takes) {
+    auto const used = [] {
+        return static_cast<std::ptrdiff_t>(::mallinfo2().uordblks);
+    }; // 0 where a sanitizer has the heap
+    auto const before = used();
+    flow::reassembly_memory memory{1'000'000};
+    stream s{flow::reassembler_options{}, &memory};
+    s.open(99);
+    for (std::uint32_t i = 0; i != 15; ++i)
+        s.add(101 + i * 60'000, std::string(60'000, 'x'));
+    s.add(100, "a");
+    BOOST_TEST(s.out.text.size() == 900'001u);
+    BOOST_TEST(memory.used() == 0u);
+    for (std::uint32_t i = 0; i != 1000; ++i)
+        s.add(1'000'000 + i * 2, "y");
+    for (std::uint32_t i = 0; i != 14; ++i)
+        s.add(2'000'000 + i * 60'000, std::string(60'000, 'z'));
+    BOOST_TEST(s.reassembler.buffered() > 950'000u);
+    auto const text = static_cast<std::ptrdiff_t>(s.out.text.capacity());
+    BOOST_TEST(used() - before < 1'500'000 + text);
+}
+
+// Who sends what its peer does not take would else blind who looks on: it drives out what is missing, or outlasts it.
+BOOST_AUTO_TEST_CASE(what_lies_beyond_the_window_has_nothing_given_up) {
+    for (auto const policy : {flow::budget_policy::skip, flow::budget_policy::drop, flow::budget_policy::stop}) {
+        stream s{flow::reassembler_options{}.max_buffered(2000).over_budget(policy).max_wait(30s)};
+        s.open(99);
+        s.reassembler.window(100 + 5000, epoch);
+        s.add(100, "ab");
+        for (std::uint32_t i = 0; i != 20; ++i) {
+            s.add(1'000'000 + i * 200, std::string(200, 'x'), 0, 1ms);
+            s.reassembler.window(102 + 5000, epoch + 1ms);
+        }
+        s.add(103, "de", 0, 2ms);
+        s.add(102, "c", 0, 3ms);
+        BOOST_TEST(s.out.text == "abcde");
+        s.add(1'000'000, "x", 0, 1s);
+        s.reassembler.window(105 + 5000, epoch + 1s);
+        s.reassembler.advance(epoch + 40s, s.out);
+        s.add(105, "f", 0, 41s);
+        BOOST_TEST(s.out.text == "abcdef");
+        BOOST_TEST(s.reassembler.gap_bytes() == 0u);
+        BOOST_TEST(s.reassembler.buffered() == 0u);
+    }
+}
+
+// Of a receiver that is not seen any more its last window says nothing.
+BOOST_AUTO_TEST_CASE(a_window_of_long_ago_bounds_nothing) {
+    stream s{flow::reassembler_options{}.max_buffered(2000)};
+    s.open(99);
+    s.reassembler.window(110, epoch);
+    s.add(100, "ab");
+    for (std::uint32_t i = 0; i != 20; ++i)
+        s.add(1000 + i * 200, std::string(200, 'x'), 0, 1s);
+    BOOST_TEST(s.out.text.size() == 900u + 20 * 200);
+}
+
 BOOST_AUTO_TEST_CASE(many_tiny_segments_stay_within_the_budget) {
     stream s{flow::reassembler_options{}.max_buffered(std::size_t{1} << 20)};
     s.open(99);
@@ -377,6 +437,7 @@ BOOST_AUTO_TEST_CASE(both_directions_of_a_connection) {
     send(true, ack, 110, 505, ""); // the client has what we have not seen
     BOOST_TEST(server.text == "...lo");
     send(false, fin | ack, 505, 110, "last");
+    send(true, 0, 110, 0, "nobody takes this");
     send(true, rst | ack, 110, 510, "reason");
     pair.finish(client, server);
     BOOST_TEST(client.text == "early datareason");

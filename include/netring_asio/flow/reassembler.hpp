@@ -57,6 +57,10 @@ public:
     /// The other side acknowledged everything before this number.
     void acknowledge(std::uint32_t number, timestamp now, byte_consumer& consumer);
 
+    /// The other side said that it takes bytes before this number, and none from there on. Where that is known, what
+    /// lies behind it drives nothing out and has nothing given up: who is to take it does not.
+    void window(std::uint32_t end, timestamp now) noexcept;
+
     /// A FIN came: nothing comes from this number on.
     void close(std::uint32_t sequence) noexcept;
 
@@ -72,7 +76,7 @@ public:
     std::size_t buffered() const noexcept { return buffered_; }
     std::uint64_t repeated_bytes() const noexcept { return repeated_; } ///< came more than once
     std::uint64_t gap_bytes() const noexcept { return gap_; }
-    /// Too far ahead to be believed, or dropped over the budget.
+    /// Too far ahead to be believed, or dropped over the budget, or because the receiver takes nothing there.
     std::uint64_t ignored_bytes() const noexcept { return ignored_; }
     /// Everything before the FIN was delivered or told as a gap.
     bool ended() const noexcept { return end_ != 0 && anchored_ && !stopped_ && told_ >= end_; }
@@ -96,6 +100,8 @@ private:
     iterator discard(iterator const& at) noexcept;
     void clear() noexcept;
     bool over_budget(std::size_t more = 0) const noexcept;
+    bool is_beyond_window(position begin) const noexcept;
+    bool drop_beyond_window() noexcept;
     void stop() noexcept;
     void deliver(byte_consumer& consumer);
     position end_of_gap() const noexcept;
@@ -113,6 +119,8 @@ private:
     position told_ = origin; // next_, unless stopped
     position end_ = 0;       // where a FIN said that the direction ends
     std::optional<std::uint32_t> acknowledged_;
+    std::optional<std::uint32_t> window_end_;
+    timestamp window_time_{};                     // when the receiver last spoke of it
     std::optional<timestamp> missing_since_;      // when something first waited for what is missing now
     std::optional<timestamp> acknowledged_since_; // when the receiver was first seen to have what we miss
     unsigned segments_since_ = 0;

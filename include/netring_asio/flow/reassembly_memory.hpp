@@ -19,7 +19,8 @@ namespace netring_asio::flow {
 /// Unsafe: it and all reassemblers that use it belong to one thread at a time.
 class NETRING_ASIO_API reassembly_memory {
 public:
-    /// `max_bytes` are counted as by `reassembler_options::max_buffered`.
+    /// `max_bytes` of memory: as `reassembler_options::max_buffered` counts, and what a segment's place has room for
+    /// beyond it.
     explicit reassembly_memory(std::size_t max_bytes = std::size_t{256} << 20) noexcept
         : max_bytes_{max_bytes} {}
     ~reassembly_memory();
@@ -33,7 +34,7 @@ public:
 private:
     friend class reassembler;
 
-    detail::waiting_piece* take();
+    detail::waiting_piece* take(std::size_t size);
     void give_back(detail::waiting_piece* piece) noexcept;
 
     std::size_t max_bytes_;

@@ -7,13 +7,16 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 
 namespace netring_asio::flow {
 
 /// Both directions of a TCP connection, put in order: see `reassembler`.
 ///
-/// Data counts on whatever segment it comes: on a SYN (RFC 7413), a FIN, a RST. The directions are those of the key,
-/// which stay the same when it turns out late who the initiator was.
+/// Data counts on whatever segment it comes: on a SYN (RFC 7413), a FIN, a RST; but not on one that acknowledges
+/// nothing and is neither SYN nor RST, which every receiver drops (RFC 9293, 3.10.7.4). The directions are those of the
+/// key, which stay the same when it turns out late who the initiator was.
 ///
 /// @par Thread safety
 /// As `reassembler`.
@@ -40,7 +43,15 @@ public:
     bool stopped() const noexcept { return directions_[0].stopped() || directions_[1].stopped(); }
 
 private:
+    /// What a side said of its window.
+    struct receiver {
+        std::optional<std::uint8_t> shift; // of its SYN
+        bool has_begun = false;            // with a SYN
+    };
+    void note_window(decode::headers const& headers, std::size_t way, timestamp now) noexcept;
+
     std::array<reassembler, 2> directions_;
+    std::array<receiver, 2> receivers_; // by the way that they send
 };
 
 } // namespace netring_asio::flow

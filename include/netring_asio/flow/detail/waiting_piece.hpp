@@ -26,6 +26,8 @@ struct waiting_piece : boost::intrusive::set_base_hook<boost::intrusive::optimiz
 
     bool captured() const noexcept { return !bytes.empty(); }
     std::size_t cost() const noexcept { return bytes.size() + overhead; }
+    /// What it takes in fact: it may have served for more before.
+    std::size_t memory() const noexcept { return bytes.capacity() + overhead; }
 };
 static_assert(sizeof(waiting_piece) <= waiting_piece::overhead);
 
