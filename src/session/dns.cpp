@@ -6,6 +6,18 @@
 
 namespace netring_asio::session {
 namespace detail {
+namespace {
+
+constexpr std::size_t max_questions = 4; // of a query that waits: each is compared with those of others
+
+} // namespace
+
+std::size_t dns_matcher::cost(query const& q) noexcept {
+    std::size_t result = sizeof q;
+    for (auto const& question : q.what.questions)
+        result += sizeof question + question.name.size();
+    return result;
+}
 
 error_code dns_matcher::message(side from, bytes input, timestamp time, output<message_type>& out, bool cut) {
     dns::message m;
@@ -20,10 +32,11 @@ error_code dns_matcher::message(side from, bytes input, timestamp time, output<m
         auto const repeated = std::any_of(pending_.begin(), pending_.end(), [&](query const& q) {
             return q.from == from && q.what.id == m.id && q.what.questions == m.questions;
         });
-        if (!repeated) {
+        if (!repeated && m.questions.size() <= max_questions) {
             if (pending_.size() == options_.max_pending())
                 drop_first(out);
             pending_.push_back({from, {m.id, m.questions, time}});
+            held_ += cost(pending_.back());
         }
     } else {
         // A response may leave the questions out.
@@ -32,6 +45,7 @@ error_code dns_matcher::message(side from, bytes input, timestamp time, output<m
         });
         if (at != pending_.end()) {
             m.latency = time - at->what.asked;
+            held_ -= cost(*at);
             pending_.erase(at);
         }
     }
@@ -42,6 +56,7 @@ error_code dns_matcher::message(side from, bytes input, timestamp time, output<m
 void dns_matcher::drop_first(output<message_type>& out) {
     if (pending_.empty())
         return;
+    held_ -= cost(pending_.front());
     auto oldest = std::move(pending_.front());
     pending_.erase(pending_.begin());
     out(oldest.from, message_type{std::move(oldest.what)});

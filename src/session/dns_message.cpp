@@ -30,7 +30,8 @@ void append_label(name& to, bytes label) {
 class decoder {
 public:
     explicit decoder(bytes whole) noexcept
-        : whole_{whole} {}
+        : whole_{whole}
+        , text_left_{4096 + 16 * whole.size()} {}
 
     std::size_t position = 0;
     bool failed = false;
@@ -62,6 +63,9 @@ public:
                 return fail();
             auto const size = std::to_integer<std::size_t>(whole_[at]);
             if (size == 0) {
+                if (result.size() > text_left_)
+                    return fail();
+                text_left_ -= result.size();
                 if (!followed)
                     position = at + 1;
                 return result;
@@ -97,6 +101,7 @@ private:
     }
 
     bytes whole_;
+    std::size_t text_left_; // of names, which pointers let grow far beyond what was sent
 };
 
 std::vector<std::byte> copy(bytes from) { return {from.begin(), from.end()}; }

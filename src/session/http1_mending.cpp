@@ -1,7 +1,7 @@
 #include "http1_mending.hpp"
 
 #include <algorithm>
-#include <array>
+#include <initializer_list>
 
 namespace netring_asio::session::http1 {
 namespace {
@@ -37,6 +37,31 @@ void for_each_line(std::string_view head, F f) {
         f(head.substr(0, end));
         head.remove_prefix(end + 2);
     }
+}
+
+/// Whether chunks frame the body: the last coding of all that are named (RFC 9112, 6.3).
+bool is_chunked(field_list const& fields) {
+    std::string_view last;
+    for (std::size_t i = 0; i != fields.size(); ++i) {
+        auto const [name, value] = fields[i];
+        if (std::ranges::equal(name, std::string_view{"transfer-encoding"}, {}, lower_case))
+            last = value.substr(value.rfind(',') + 1);
+    }
+    last.remove_prefix(std::min(last.find_first_not_of(" \t"), last.size()));
+    return std::ranges::equal(last, std::string_view{"chunked"}, {}, lower_case);
+}
+
+/// The head without some fields.
+std::string without(std::string_view head, std::initializer_list<std::string_view> names) {
+    std::string result;
+    bool dropped = false;
+    for_each_line(head, [&](std::string_view line) {
+        if (!is_blank(line.front()))
+            dropped = std::ranges::any_of(names, [&](auto name) { return is_field(line, name); });
+        if (!dropped)
+            (result += line) += "\r\n";
+    });
+    return result += "\r\n";
 }
 
 unsigned version_of(std::string_view text) noexcept { return text == "HTTP/1.1" ? 11 : text == "HTTP/1.0" ? 10 : 0; }
@@ -87,10 +112,6 @@ std::optional<mended_head> mend(std::string_view head, bool is_request) {
     if (!(is_request ? mend_request_line(first, result) : mend_status_line(first, result)))
         return {};
     head.remove_prefix(std::min(first.size() + 2, head.size()));
-    bool is_chunked = false;
-    for_each_line(head, [&](std::string_view line) {
-        is_chunked = is_chunked || (is_field(line, "transfer-encoding") && line.ends_with("chunked"));
-    });
     bool kept = false; // the line before, which one that begins with a blank belongs to
     std::string_view field;
     std::string value;
@@ -108,7 +129,7 @@ std::optional<mended_head> mend(std::string_view head, bool is_request) {
             auto const is_named = colon != line.npos && std::all_of(name.begin(), name.end(), is_token_character);
             field = is_named ? name : std::string_view{};
             value = is_named ? plain(line.substr(colon + 1)) : std::string{};
-            kept = !field.empty() && !(is_chunked && is_field(line, "content-length"));
+            kept = !field.empty();
             if (kept)
                 result.text += name;
             line.remove_prefix(std::min(colon, line.size()));
@@ -125,22 +146,14 @@ std::optional<mended_head> mend(std::string_view head, bool is_request) {
     });
     append();
     result.text += "\r\n";
+    if (is_chunked(result.fields))
+        result.text = without(result.text, {"content-length"});
     return result;
 }
 
 std::string without_framing(std::string_view head) {
     // All that Beast looks into.
-    constexpr std::array<std::string_view, 5> framing{"content-length", "transfer-encoding", "connection",
-                                                      "proxy-connection", "upgrade"};
-    std::string result;
-    bool dropped = false;
-    for_each_line(head, [&](std::string_view line) {
-        if (!is_blank(line.front()))
-            dropped = std::ranges::any_of(framing, [&](auto name) { return is_field(line, name); });
-        if (!dropped)
-            (result += line) += "\r\n";
-    });
-    return result += "\r\n";
+    return without(head, {"content-length", "transfer-encoding", "connection", "proxy-connection", "upgrade"});
 }
 
 } // namespace netring_asio::session::http1

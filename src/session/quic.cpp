@@ -40,7 +40,7 @@ public:
         return frames(*plain);
     }
 
-    std::size_t held() const noexcept { return crypto_.size(); }
+    std::size_t held() const noexcept { return crypto_.size() + parts_.size() * part_cost; }
 
     /// The hello, once it is complete.
     std::optional<quic::initial> take() {
@@ -109,6 +109,8 @@ private:
         }
     }
 
+    static constexpr std::size_t part_cost = 64; // a node of the map, and the head of its block
+
     detail::quic_keys keys_;
     quic::initial result_;
     std::vector<std::byte> crypto_;
@@ -131,10 +133,11 @@ error_code quic_initial::datagram(side from, std::span<std::byte const> bytes, t
             return connection_ ? error_code{} : error_code{error::malformed_message};
         auto const& h = packet->header;
         if (packet->is_initial) {
-            if (!connection_)
-                connection_ = std::make_unique<connection>(h);
-            if (auto const error = connection_->packet(bytes, h))
+            auto fresh = connection_ ? nullptr : std::make_unique<connection>(h);
+            if (auto const error = (fresh ? fresh : connection_)->packet(bytes, h))
                 return error;
+            if (fresh)
+                connection_ = std::move(fresh);
             if (auto hello = connection_->take()) {
                 out(from, std::move(*hello));
                 done_ = true;

@@ -111,11 +111,14 @@ error_code tls_handshake::record_bytes(side from, std::uint8_t type, std::span<s
             encrypted(from, time, out);
         return {};
     case content::alert:
-        d.alert.insert(d.alert.end(), bytes.begin(), bytes.end());
-        while (d.alert.size() >= 2 && !told_) {
-            tls::alert const alert{std::to_integer<std::uint8_t>(d.alert[0]),
-                                   std::to_integer<std::uint8_t>(d.alert[1])};
-            d.alert.erase(d.alert.begin(), d.alert.begin() + 2);
+        for (auto const byte : bytes) {
+            if (told_)
+                break;
+            if (!d.alert_level) {
+                d.alert_level = std::to_integer<std::uint8_t>(byte);
+                continue;
+            }
+            tls::alert const alert{*std::exchange(d.alert_level, std::nullopt), std::to_integer<std::uint8_t>(byte)};
             if (!options_.only_handshake())
                 out(from, message_type{alert});
             if (!result_.alert)

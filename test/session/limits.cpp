@@ -158,6 +158,52 @@ BOOST_AUTO_TEST_CASE(names_that_point_at_names) {
     });
 }
 
+// Each question takes six bytes and points at a name of the greatest length.
+BOOST_AUTO_TEST_CASE(names_do_not_grow_out_of_bounds) {
+    std::string name;
+    for (int i = 0; i != 3; ++i)
+        name += std::string(1, 62) + std::string(62, '\1'); // of which each takes four characters
+    name += '\0';
+    auto const query = [&](std::uint16_t id, std::size_t questions) {
+        auto m = be16(id) + std::string{"\1\0", 2} + be16(questions) + std::string(6, '\0');
+        m += name + std::string{"\0\1\0\1", 4};
+        for (std::size_t i = 1; i != questions; ++i)
+            m += be16(0xc00c) + std::string{"\0\1\0\1", 4};
+        return m;
+    };
+    session::dns::message m;
+    auto const fits = query(1, 10);
+    BOOST_TEST(!session::dns::decode(std::as_bytes(std::span{fits}), m));
+    auto const large = query(1, 10'000);
+    BOOST_TEST((session::dns::decode(std::as_bytes(std::span{large}), m) == nr::error::malformed_message));
+    std::size_t text = 0;
+    for (auto const& q : m.questions)
+        text += q.name.size();
+    BOOST_TEST(text <= 16 * large.size() + 4096);
+
+    // What waits for a response counts for what it is.
+    recorder<session::dns_over_udp> r;
+    auto const known = r.held();
+    for (std::uint16_t id = 0; id != 256; ++id)
+        r.feed(c, query(id, 1));
+    BOOST_TEST(r.held() - known >= 256u * 750);
+    r.finish();
+    BOOST_TEST(r.held() == known);
+    recorder<session::dns_over_udp> many;
+    for (std::uint16_t id = 0; id != 256; ++id)
+        many.feed(c, query(id, 10));
+    BOOST_TEST(many.messages.size() == 256u);
+    BOOST_TEST(many.held() == known);
+}
+
+BOOST_AUTO_TEST_CASE(alerts_without_end) {
+    expect_linear("TLS alerts in one record", 4'000, [](std::size_t size) {
+        recorder<session::tls_handshake> r;
+        r.feed(c, "\x15\3\1" + be16(size) + repeated("\1\x5a", size / 2));
+        BOOST_TEST(r.messages.size() == size / 2);
+    });
+}
+
 BOOST_AUTO_TEST_CASE(handshakes_in_the_smallest_records) {
     expect_linear("a TLS handshake in records of one byte", 15'000, [](std::size_t size) {
         recorder<session::tls_handshake> r;

@@ -233,6 +233,23 @@ BOOST_AUTO_TEST_CASE(what_breaks_the_rules_is_taken_as_others_take_it) {
     BOOST_TEST(r.at<http1::request>(6).target == "/last");
     BOOST_TEST(!r.at<http1::request>(6).error);
 
+    // However it is written that chunks go before a length (RFC 9112, 6.3), and only where they do.
+    for (std::string const chunked :
+         {"Transfer-Encoding: Chunked", "Transfer-Encoding : chunked", "Transfer-Encoding:\r\n chunked",
+          "TRANSFER-ENCODING: chunked ", "Transfer-Encoding: gzip, chunked\t"}) {
+        recorder<session::http1_parser> both;
+        both.feed(c, "POST / HTTP/1.1\r\nContent-Length: 4\r\n" + chunked +
+                         "\r\n\r\n5\r\nhello\r\n0\r\n\r\nGET /next HTTP/1.1\r\n\r\n");
+        BOOST_REQUIRE(both.messages.size() == 2u);
+        BOOST_TEST(both.at<http1::request>(0).body == "hello", chunked);
+        BOOST_TEST(both.at<http1::request>(1).target == "/next", chunked);
+    }
+    recorder<session::http1_parser> other_coding;
+    other_coding.feed(c, "POST / HTTP/1.1\r\nno field\r\nContent-Length: 27\r\nTransfer-Encoding: xchunked\r\n\r\n"
+                         "GET /smuggled HTTP/1.1\r\n\r\nxGET /next HTTP/1.1\r\n\r\n");
+    BOOST_REQUIRE(!other_coding.messages.empty());
+    BOOST_TEST(!other_coding.at<http1::request>(0).complete); // where it ends nobody can say
+
     recorder<session::http1_parser> response;
     response.feed(s, "HTTP/1.2 200 \x02ok\r\nContent-Length: some\r\n\r\nuntil the end");
     response.finish();
@@ -428,6 +445,14 @@ BOOST_AUTO_TEST_CASE(quic_of_both_versions) {
         broken[600] ^= 1;
         damaged.feed(c, broken);
         BOOST_TEST(damaged.messages.empty());
+        // What a server cannot open begins nothing.
+        broken[6] ^= 1;
+        damaged.error = {};
+        damaged.feed(c, broken);
+        damaged.error = {};
+        damaged.feed(c, datagram);
+        BOOST_REQUIRE(damaged.messages.size() == 1u);
+        BOOST_TEST((damaged.messages[0].second.destination_id == m.destination_id));
     }
 }
 

@@ -60,6 +60,7 @@ public:
         return parser_.cut_datagram(from, std::as_bytes(std::span{bytes.data(), bytes.size()}), time, *this);
     }
     void tick() { parser_.tick(time, *this); }
+    std::size_t held() const { return parser_.held(); }
 
     bool is_done() const {
         if constexpr (requires { parser_.done(); })

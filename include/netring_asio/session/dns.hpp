@@ -23,7 +23,8 @@ public:
     /// After which a query counts as not answered. Default 10 s.
     dns_options& timeout(std::chrono::nanoseconds value) noexcept { return timeout_ = value, *this; }
     /// Queries of one flow that wait for a response; one more tells the oldest as unanswered. With 0
-    /// nothing is matched. Default 256.
+    /// nothing is matched. One of more than four questions waits for nothing; there should be one (RFC 9619). Default
+    /// 256.
     dns_options& max_pending(std::size_t value) noexcept { return max_pending_ = value, *this; }
 
     std::chrono::nanoseconds timeout() const noexcept { return timeout_; }
@@ -49,7 +50,7 @@ public:
     void expire(timestamp now, output<message_type>& out);
     /// No more responses will come.
     void finish(output<message_type>& out);
-    std::size_t held() const noexcept { return pending_.size() * sizeof(query); }
+    std::size_t held() const noexcept { return held_; }
     bool waits() const noexcept { return !pending_.empty(); }
 
 private:
@@ -57,10 +58,12 @@ private:
         side from;
         dns::unanswered what;
     };
+    static std::size_t cost(query const& q) noexcept;
     void drop_first(output<message_type>& out);
 
     dns_options options_;
     std::vector<query> pending_;
+    std::size_t held_ = 0; // by these
 };
 
 } // namespace detail

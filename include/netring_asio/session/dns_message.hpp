@@ -132,7 +132,8 @@ struct unanswered {
 };
 
 /// Decodes one message. Work and memory are bounded by the size of the input: a compression pointer only leads
-/// backwards, and names have at most 255 bytes and 127 pointers. After an error `result` has what came before it.
+/// backwards, names have at most 255 bytes and 127 pointers, and all of a message together no more than 16 characters
+/// for each of its bytes, and 4096. After an error `result` has what came before it.
 NETRING_ASIO_API error_code decode(std::span<std::byte const> bytes, message& result);
 
 /// The type's mnemonic, or TYPE and the number.

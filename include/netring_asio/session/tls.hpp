@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -56,13 +57,13 @@ public:
 
 private:
     struct direction {
-        std::array<std::byte, 5> head{};  // of the record
-        std::size_t head_size = 0;        // bytes of it that came
-        std::size_t record_left = 0;      // bytes of the record still to come
-        std::vector<std::byte> handshake; // the message that is not complete yet
-        std::vector<std::byte> alert;
-        std::size_t text = 0; // bytes before the first record
-        bool in_line = false; // of text
+        std::array<std::byte, 5> head{};         // of the record
+        std::size_t head_size = 0;               // bytes of it that came
+        std::size_t record_left = 0;             // bytes of the record still to come
+        std::vector<std::byte> handshake;        // the message that is not complete yet
+        std::optional<std::uint8_t> alert_level; // of an alert that is not complete yet
+        std::size_t text = 0;                    // bytes before the first record
+        bool in_line = false;                    // of text
         bool begun = false;
         bool encrypted = false;
         bool finished = false;
