@@ -90,6 +90,10 @@ public:
         auto& line = begin();
         if (json_)
             line += '"';
+        if (!json_ && (value == "-" || value == "(empty)")) { // Zeek's words for what is not there
+            line.append("\\x").append({hex[value.front() >> 4], hex[value.front() & 15]});
+            value.remove_prefix(1);
+        }
         for (char const c : value)
             put(c);
         if (json_)
@@ -133,7 +137,6 @@ private:
     }
     // As Zeek escapes: whatever is not printable, and what would be read otherwise.
     void put(char c) {
-        static constexpr char const* hex = "0123456789abcdef";
         auto const byte = static_cast<unsigned char>(c);
         if (byte >= 0x20 && byte < 0x7f && c != '\\' && !(json_ && c == '"'))
             line_ += c;
@@ -141,6 +144,7 @@ private:
             line_.append(json_ ? "\\u00" : "\\x").append({hex[byte >> 4], hex[byte & 15]});
     }
 
+    static constexpr char const* hex = "0123456789abcdef";
     std::string& line_;
     bool json_;
     std::size_t at_ = 0;

@@ -77,6 +77,16 @@ BOOST_AUTO_TEST_CASE(a_line_a_flow_with_zeeks_fields) {
     BOOST_TEST(value("community_id").substr(0, 2) == "1:");
 }
 
+// As Zeek has it: a value that reads like one that is not there.
+BOOST_AUTO_TEST_CASE(a_service_called_unset_is_not_unset) {
+    auto const with = [](std::string_view service) {
+        return log_of({test::ended_flow(1, false, 6)}, exports::conn_log_options{}, service);
+    };
+    BOOST_TEST(with("-").find("\ttcp\t\\x2d\t") != std::string::npos);
+    BOOST_TEST(with("(empty)").find("\ttcp\t\\x28empty)\t") != std::string::npos);
+    BOOST_TEST(with("a-b").find("\ttcp\ta-b\t") != std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(the_initiator_is_the_originator_whichever_end_it_is) {
     auto const line = split(log_of({test::ended_flow(3, true, 17)}, exports::conn_log_options{}), '\n').at(8);
     auto const values = split(line, '\t');
