@@ -100,6 +100,7 @@ public:
     std::byte const* slot(std::size_t index) const noexcept { return unit(index); }
     /// Room for what the packet of a slot looks like, for who lends the slot.
     packet_view& view(std::size_t slot) noexcept { return views_[slot]; }
+    bool is_lent(std::size_t index) const noexcept { return blocks_[index].lent_.load(); }
     /// Whether the kernel has closed the block, or filled the slot, and nobody holds it.
     bool ready(std::size_t index) const noexcept;
     /// Lends a block, or slots in a row, that are ready.

@@ -31,6 +31,9 @@ constexpr std::size_t statistics_interval = 256;
 // Blocks without an accepted packet that a take looks through before it lets others work.
 constexpr int rejected_blocks_budget = 16;
 
+// Waits that follow one which had to be for more than the socket, so that they do not change places all the time.
+constexpr std::uint32_t waits_elsewhere = 1000;
+
 // Packets of a batch from a ring with slots, so that a consumer that is behind gives some back now and then.
 constexpr std::size_t slots_of_a_batch = 32;
 
@@ -121,6 +124,7 @@ rx_ring& rx_ring::operator=(rx_ring&& other) noexcept {
     blocks_since_statistics_ = other.blocks_since_statistics_;
     old_blocks_ = other.old_blocks_;
     filter_swaps_ = other.filter_swaps_;
+    waits_elsewhere_ = other.waits_elsewhere_;
     fanout_id_ = other.fanout_id_;
     link_error_ = other.link_error_;
     verdict_ = other.verdict_;
@@ -167,7 +171,11 @@ void rx_ring::close() noexcept {
 }
 
 int rx_ring::native_handle() const noexcept { return open_ ? core_->socket() : -1; }
-int rx_ring::wait_handle() const noexcept { return open_ ? core_->wait_handle() : -1; }
+int rx_ring::wait_handle() const noexcept {
+    if (!open_)
+        return -1;
+    return waits_elsewhere_ == 0 ? core_->socket() : core_->wait_handle();
+}
 
 int rx_ring::duplicate_wait_handle(error_code& ec) const noexcept {
     auto const duplicate = ::fcntl(wait_handle(), F_DUPFD_CLOEXEC, 0);
@@ -296,6 +304,18 @@ void rx_ring::arm() noexcept {
         return;
     core_->collect(std::exchange(lively_, false));
     core_->await_release(cursor_);
+    if (!socket_tells_all())
+        waits_elsewhere_ = waits_elsewhere;
+    else if (waits_elsewhere_ != 0)
+        --waits_elsewhere_;
+}
+
+// A link that goes down is told as an error of the socket, one that is down already is not when it goes away. The
+// socket stays readable as long as its last packet is held.
+bool rx_ring::socket_tells_all() const noexcept {
+    auto const before = (cursor_ != 0 ? cursor_ : core_->block_count()) - 1;
+    return core_->has_slots() && core_->budget_timer() < 0 && link_is_up_ && !core_->is_lent(cursor_) &&
+           !core_->is_lent(before);
 }
 
 void rx_ring::acknowledge() noexcept {
@@ -332,6 +352,7 @@ void rx_ring::follow_link(bool was_down) noexcept {
     if (state == detail::link_state::removed && options_.on_link_down() == link_down_policy::reopen_by_name && reopen())
         state = detail::query_link(core_->socket(), options_.interface_index());
     if (state == detail::link_state::removed) {
+        link_is_up_ = false;
         removed_ = options_.on_link_down() != link_down_policy::reopen_by_name;
         return;
     }

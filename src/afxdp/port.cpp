@@ -91,9 +91,8 @@ void receiver::close() noexcept {
     if (core_)
         core_->close();
 }
-int receiver::duplicate_wait_handle(error_code& ec) const noexcept {
-    return duplicate(core_ ? core_->receiving.handle() : -1, ec);
-}
+int receiver::wait_handle() const noexcept { return core_ ? core_->receiving.handle() : -1; }
+int receiver::duplicate_wait_handle(error_code& ec) const noexcept { return duplicate(wait_handle(), ec); }
 take_result receiver::take(packet_batch& batch) {
     batch.reset();
     return core_ ? core_->take(batch) : take_result::empty;

@@ -13,6 +13,7 @@
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
+#include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
@@ -31,6 +32,11 @@ using boost::test_tools::per_element;
 
 namespace {
 
+/// With blocks, and with slots.
+nr::capture_options either(bool low_latency) {
+    return roomy().profile(low_latency ? nr::capture_profile::low_latency : nr::capture_profile::balanced);
+}
+
 nr::capture open_capture(net::io_context& context, lab::side const& side,
                          nr::capture_options const& options = roomy()) {
     nr::capture capture{context};
@@ -42,10 +48,11 @@ nr::capture open_capture(net::io_context& context, lab::side const& side,
 
 BOOST_AUTO_TEST_SUITE(capture, *lab::available())
 
-BOOST_AUTO_TEST_CASE(a_thousand_cancelled_receives_lose_no_packet) {
+BOOST_DATA_TEST_CASE(a_thousand_cancelled_receives_lose_no_packet, boost::unit_test::data::make({false, true}),
+                     low_latency) {
     lab::pair const wire;
     net::io_context context;
-    auto capture = open_capture(context, wire.right);
+    auto capture = open_capture(context, wire.right, either(low_latency));
     auto sender = lab::start_sender(wire.left, wire.right, {.count = 20'000, .rate = 40'000});
     std::vector<std::uint64_t> numbers;
     int cancelled = 0;
@@ -56,6 +63,7 @@ BOOST_AUTO_TEST_CASE(a_thousand_cancelled_receives_lose_no_packet) {
         context,
         [&]() -> net::awaitable<void> {
             nr::packet_batch batch;
+            nr::frame held;
             for (int i = 0; cancelled < 1000 || numbers.size() < 20'000; ++i) {
                 // Emitted at all sorts of moments: before, with and after the packets.
                 timer.expires_after(std::chrono::microseconds{i % 7 * 100});
@@ -67,6 +75,7 @@ BOOST_AUTO_TEST_CASE(a_thousand_cancelled_receives_lose_no_packet) {
                 BOOST_TEST((!error || error == net::error::operation_aborted));
                 BOOST_TEST(count == batch.size());
                 append_numbers(numbers, batch);
+                held = i % 3000 == 0 && !batch.empty() ? batch.hold(*batch.begin()) : nr::frame{};
                 timer.cancel();
             }
             done = true;
@@ -405,10 +414,37 @@ BOOST_AUTO_TEST_CASE(batches_and_frames_outlive_the_capture_and_its_context) {
     BOOST_TEST(*lab::frame_number(frame->data) == 0U);
 }
 
-BOOST_AUTO_TEST_CASE(a_pending_receive_is_told_of_the_interface) {
+BOOST_AUTO_TEST_CASE(who_holds_the_last_packet_sleeps_all_the_same) {
     lab::pair const wire;
     net::io_context context;
-    auto capture = open_capture(context, wire.right);
+    auto capture = open_capture(context, wire.right, either(true));
+    nr::packet_batch batch;
+    bool received = false;
+    auto receive = [&] {
+        received = false;
+        capture.async_receive(batch, [&](nr::error_code ec, std::size_t count) { received = !ec && count == 1; });
+        context.restart();
+        auto const steps = context.run_for(20ms);
+        BOOST_TEST(!received);
+        lab::send_numbered(wire.left, wire.right, {});
+        context.run_for(5s);
+        BOOST_TEST_REQUIRE(received);
+        return steps;
+    };
+    for (int i = 0; i != 3; ++i)
+        BOOST_TEST(receive() <= 2U);
+    for (int i = 0; i != 3; ++i) {
+        auto const held = batch.hold(*batch.begin());
+        BOOST_TEST(receive() <= 2U);
+    }
+    BOOST_TEST(receive() <= 2U);
+}
+
+BOOST_DATA_TEST_CASE(a_pending_receive_is_told_of_the_interface, boost::unit_test::data::make({false, true}),
+                     low_latency) {
+    lab::pair const wire;
+    net::io_context context;
+    auto capture = open_capture(context, wire.right, either(low_latency));
     nr::packet_batch batch;
     nr::error_code seen;
     auto receive = [&](auto happens) {
@@ -431,6 +467,21 @@ BOOST_AUTO_TEST_CASE(a_pending_receive_is_told_of_the_interface) {
     receive([&] { wire.right.remove(); });
     if (seen == nr::error::interface_down) // the kernel takes it down first
         receive([] {});
+    BOOST_TEST((seen == nr::error::interface_removed));
+}
+
+BOOST_AUTO_TEST_CASE(an_interface_that_is_removed_while_it_is_down_is_told) {
+    lab::pair const wire;
+    wire.right.set_down();
+    net::io_context context;
+    auto capture = open_capture(context, wire.right, either(true).on_link_down(nr::link_down_policy::wait_until_up));
+    nr::packet_batch batch;
+    nr::error_code seen;
+    capture.async_receive(batch, [&](nr::error_code ec, std::size_t) { seen = ec; });
+    context.run_for(10ms);
+    BOOST_TEST(!seen);
+    wire.right.remove();
+    context.run_for(5s);
     BOOST_TEST((seen == nr::error::interface_removed));
 }
 

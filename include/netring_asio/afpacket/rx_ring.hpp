@@ -61,7 +61,9 @@ public:
     bool is_open() const noexcept { return open_; }
     /// The packet socket, -1 if not open.
     int native_handle() const noexcept;
-    /// A descriptor that is readable, edge-triggered, when `take` should be tried; belongs to the ring.
+    /// A descriptor that is readable, edge-triggered, when `take` should be tried; belongs to the ring. It is another
+    /// one after `arm` now and then: with low latency the packet socket, where that tells all there is to wait for, and
+    /// else one that tells of the release of blocks, of the link and of the latency budget as well.
     int wait_handle() const noexcept;
     /// A duplicate of `wait_handle` that belongs to the caller.
     int duplicate_wait_handle(error_code& ec) const noexcept;
@@ -114,6 +116,7 @@ private:
 
     enum class user_filter : std::uint8_t { off, where_undecided, until_old_blocks_are_gone };
 
+    bool socket_tells_all() const noexcept;
     std::size_t advance() noexcept;
     packet_batch make_batch(std::size_t index);
     packet_batch make_slot_batch();
@@ -133,6 +136,7 @@ private:
     std::size_t old_blocks_ = 0;
     std::uint64_t batches_ = 0;
     std::uint32_t filter_swaps_ = 0;
+    std::uint32_t waits_elsewhere_ = 1; // before the next at the socket
     std::optional<std::uint16_t> fanout_id_;
     error_code link_error_;
     netring_asio::detail::kernel_verdict verdict_;

@@ -76,6 +76,7 @@ public:
 
     bool is_open() const noexcept;
     void close() noexcept;
+    int wait_handle() const noexcept;
     int duplicate_wait_handle(error_code& ec) const noexcept;
     /// Takes the next batch, of the next queue that has one, and gives the kernel back what came back.
     take_result take(packet_batch& batch);

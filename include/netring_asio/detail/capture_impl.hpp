@@ -36,21 +36,32 @@ struct capture_impl : std::enable_shared_from_this<capture_impl<Executor, Ring>>
     explicit capture_impl(capture_impl<Other, Ring>&& other)
         : ring{std::move(other.ring)}
         , wake{std::move(other.wake)}
+        , watched{other.watched}
         , spin{other.spin}
         , retained{std::move(other.retained)} {}
 
     Executor get_executor() noexcept { return wake.get_executor(); }
 
-    /// Has the reactor look after the ring. The descriptor is a duplicate: the ring outlives the reactor where batches
-    /// do.
     void watch(std::chrono::nanoseconds spin_limit, error_code& ec) {
         if (ec)
             return;
         spin = spinner{spin_limit};
-        if (int const duplicate = ring.duplicate_wait_handle(ec); !ec)
-            wake.assign(duplicate, ec);
+        watch_ring(ec);
         if (ec)
             ring.close();
+    }
+
+    /// Has the reactor look after what the ring says to wait for. The descriptor is a duplicate: the ring outlives the
+    /// reactor where batches do.
+    void watch_ring(error_code& ec) {
+        auto const handle = ring.wait_handle();
+        if (wake.is_open() && handle == watched)
+            return;
+        error_code ignored;
+        wake.close(ignored);
+        if (int const duplicate = ring.duplicate_wait_handle(ec); !ec)
+            wake.assign(duplicate, ec);
+        watched = handle;
     }
 
     void rejudge_retained() {
@@ -116,6 +127,7 @@ struct capture_impl : std::enable_shared_from_this<capture_impl<Executor, Ring>>
 
     Ring ring;
     boost::asio::posix::basic_stream_descriptor<Executor> wake;
+    int watched = -1; // what `wake` is a duplicate of
     spinner spin;
     packet_batch retained; // taken already, delivered first by the next operation
     std::vector<owned_packet> spare;

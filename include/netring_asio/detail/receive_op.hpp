@@ -71,7 +71,9 @@ public:
             if (impl.spin.goes_on())
                 return take_result::again;
             impl.ring.arm();
-            result = step.take(impl);
+            impl.watch_ring(ec);
+            if (!ec)
+                result = step.take(impl);
         }
         return result;
     }
