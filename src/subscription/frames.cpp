@@ -35,10 +35,13 @@ void engine::impl::apart(decode::headers const& h, std::size_t place, timestamp 
         at->total = h.fragment_offset + size;
     at->place = place;
     at->frames.push_back(batch_->hold(view_at(place)));
-    if (at->total != 0 && at->size >= at->total) {
+    bool const is_complete = at->total != 0 && at->size >= at->total;
+    if (is_complete || at->frames.size() > options_.max_frames()) {
         complete_ = std::move(*at);
         fragmented_.erase(at);
     }
+    if (!is_complete && complete_) // no datagram, but one that never ends
+        judge_fragments_alone(max_fragmented);
 }
 
 /// What is whole and yet no datagram, and all but the newest `left` of what is not.

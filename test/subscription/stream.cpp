@@ -54,6 +54,23 @@ struct fixture : test::wire {
 
 BOOST_FIXTURE_TEST_SUITE(subscription_stream, fixture)
 
+// One fragment again and again is kept no more often than other frames are.
+BOOST_AUTO_TEST_CASE(a_datagram_that_never_ends_is_bounded) {
+    for (int i = 0; i != 1000; ++i)
+        packet(test::craft{"01234567"}.udp(5000, 6000).ipv4("10.0.0.1", "10.0.0.2", 17, 0x2000, 1).ethernet(0x0800));
+    test::ledger memory;
+    sub::engine engine;
+    auto const wanted = engine.subscribe(wants("ip.fragment"));
+    test::track(engine, views, memory);
+    std::vector<sub::packet> told;
+    wanted->take(told);
+    BOOST_TEST(told.size() >= 1000 - engine.options().max_frames() - 1);
+    std::vector<sub::packet> rest;
+    test::flush(engine);
+    wanted->take(rest);
+    BOOST_TEST(told.size() + rest.size() == 1000u);
+}
+
 BOOST_AUTO_TEST_CASE(items_come_to_receives_and_functions_until_the_end) {
     talk(10);
     auto interest = over_memory();

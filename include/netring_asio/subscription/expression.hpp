@@ -28,8 +28,9 @@ struct NETRING_ASIO_API problem {
 /// A protocol alone asks whether it is there; so does a field, except that a flag has to be set. Otherwise an operator
 /// follows: `=`, `!=`, `<`, `<=`, `>`, `>=` (or `eq`, `ne`, `lt`, `le`, `gt`, `ge`), `in` with a range `1..1023`, a
 /// prefix or a set in braces, `contains`, and `~` (or `matches`) with a regular expression, which is searched for,
-/// in linear time. `not in`, `not contains` and `!~` are what they say. `and` binds tighter than `or`, and `not`
-/// tightest; `&&`, `||` and `!` are the same.
+/// in linear time. Texts are compared by their bytes, so that capitals in a name make it another one: `~ '(?i)...'`
+/// finds both. `not in`, `not contains` and `!~` are what they say. `and` binds tighter than `or`, and `not` tightest;
+/// `&&`, `||` and `!` are the same.
 ///
 /// Values are numbers, decimal or `0x...`; durations as `1.5s`, `20ms`; addresses, with a length of a prefix where one
 /// is wanted; texts in quotes; and bytes in hexadecimal between bars, `|16 03 01|`.
