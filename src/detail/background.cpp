@@ -4,7 +4,9 @@
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <utility>
 
+#include <pthread.h>
 #include <signal.h>
 
 namespace netring_asio::detail {
@@ -12,6 +14,13 @@ namespace {
 
 class helper_thread {
 public:
+    helper_thread() = default;
+    /// In a child process, which has all of the other but its thread.
+    explicit helper_thread(helper_thread& before)
+        : tasks_{std::move(before.tasks_)} {}
+
+    std::mutex& mutex() noexcept { return mutex_; }
+
     bool hand_over(background_task& task) noexcept {
         {
             std::lock_guard const lock{mutex_};
@@ -58,12 +67,19 @@ private:
     std::thread thread_;
 };
 
+// Never destroyed: objects with static storage duration may close after any destructor of ours would have run.
+helper_thread* helper = nullptr;
+
 } // namespace
 
 void run_in_background(background_task& task) noexcept {
-    // Never destroyed: objects with static storage duration may close after any destructor of ours would have run.
-    static auto& helper = *new helper_thread;
-    if (!helper.hand_over(task))
+    [[maybe_unused]] static bool const once = [] {
+        helper = new helper_thread;
+        ::pthread_atfork([] { helper->mutex().lock(); }, [] { helper->mutex().unlock(); },
+                         [] { helper = new helper_thread{*helper}; });
+        return true;
+    }();
+    if (!helper->hand_over(task))
         task.run();
 }
 
