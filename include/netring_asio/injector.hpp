@@ -321,8 +321,8 @@ public:
     /// sent as far as it is there.
     ///
     /// Completes with `void(error_code, std::size_t bytes)`: the length on the wire. The packet's bytes must stay valid
-    /// until completion. Errors as `async_send`, and `error::invalid_offload`: in particular for segmentation within a
-    /// tunnel.
+    /// until completion. Errors as `async_send`; `error::unsupported_link_type` for one that does not begin with the
+    /// header of `link()`; `error::invalid_offload`: in particular for segmentation within a tunnel.
     template <boost::asio::completion_token_for<void(error_code, std::size_t)> Token =
                   boost::asio::default_completion_token_t<executor_type>>
     auto async_send_packet(packet_view const& packet,

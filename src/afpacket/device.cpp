@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include <linux/if_packet.h>
 #include <linux/net_tstamp.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -81,6 +82,14 @@ link_state query_link(int socket, int index) noexcept {
     if (::ioctl(socket, SIOCGIFNAME, &request) != 0 || ::ioctl(socket, SIOCGIFFLAGS, &request) != 0)
         return link_state::removed;
     return (request.ifr_flags & IFF_UP) != 0 ? link_state::up : link_state::down;
+}
+
+link_state query_bound_link(int socket, int index) noexcept {
+    sockaddr_ll bound{};
+    socklen_t length = sizeof bound;
+    if (::getsockname(socket, reinterpret_cast<sockaddr*>(&bound), &length) == 0 && bound.sll_ifindex != index)
+        return link_state::removed;
+    return query_link(socket, index);
 }
 
 bool discards_frames(int socket, int index) noexcept {

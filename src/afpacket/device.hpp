@@ -31,6 +31,9 @@ link_type capture_link(unsigned short hardware_type) noexcept;
 NETRING_ASIO_API device find_device(int socket, std::string const& name, error_code& ec);
 NETRING_ASIO_API device find_device(int socket, int index, error_code& ec);
 NETRING_ASIO_API link_state query_link(int socket, int index) noexcept;
+/// The same for a packet socket that is bound to the device: removed as well where the socket has lost it, for a device
+/// that went to another namespace and came back has the index that it had.
+NETRING_ASIO_API link_state query_bound_link(int socket, int index) noexcept;
 /// Whether frames for it are discarded without an error: it is being taken down, or has no carrier.
 bool discards_frames(int socket, int index) noexcept;
 /// The MTU, or nothing if the device is gone.

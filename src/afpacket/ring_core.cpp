@@ -45,8 +45,13 @@ ring_core::ring_core(unique_descriptor socket, unique_descriptor link_events, ri
     , pin_budget_{pin_budget}
     , blocks_{make_blocks()}
     , views_(geometry.has_slots ? block_count_ : 0) {
-    if (geometry.latency_budget.count() != 0)
+    bool const has_budget = geometry.latency_budget.count() != 0;
+    if (has_budget)
         budget_timer_.reset(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+    if (!release_event_ || !wait_handle_ || (has_budget && !budget_timer_)) {
+        ec.assign(errno, boost::system::system_category());
+        return;
+    }
     // Edge-triggered, so that a held block or a link that is down does not make the descriptor readable for ever.
     for (int const descriptor : {socket_.get(), release_event_.get(), link_events_.get(), budget_timer_.get()}) {
         epoll_event event{};
@@ -55,8 +60,6 @@ ring_core::ring_core(unique_descriptor socket, unique_descriptor link_events, ri
         if (descriptor >= 0 && ::epoll_ctl(wait_handle_.get(), EPOLL_CTL_ADD, descriptor, &event) != 0)
             ec.assign(errno, boost::system::system_category());
     }
-    if (!release_event_ || !wait_handle_)
-        ec.assign(errno, boost::system::system_category());
 }
 
 ring_core::~ring_core() { assert(held_ == 0 && pinned_ == 0); }

@@ -132,6 +132,7 @@ void ring_opener::open_in_namespace(error_code& ec) {
                                             options_.pin_budget(), ec});
     if (ec) {
         context_ = "epoll";
+        ring_.core_.reset();
         return;
     }
     ring_.open_ = true;

@@ -348,9 +348,9 @@ void rx_ring::acknowledge() noexcept {
 }
 
 void rx_ring::follow_link(bool was_down) noexcept {
-    auto state = detail::query_link(core_->socket(), options_.interface_index());
+    auto state = detail::query_bound_link(core_->socket(), options_.interface_index());
     if (state == detail::link_state::removed && options_.on_link_down() == link_down_policy::reopen_by_name && reopen())
-        state = detail::query_link(core_->socket(), options_.interface_index());
+        state = detail::query_bound_link(core_->socket(), options_.interface_index());
     if (state == detail::link_state::removed) {
         link_is_up_ = false;
         removed_ = options_.on_link_down() != link_down_policy::reopen_by_name;
@@ -366,7 +366,8 @@ void rx_ring::follow_link(bool was_down) noexcept {
 bool rx_ring::reopen() noexcept {
     error_code ec;
     auto const found = detail::find_device(core_->socket(), options_.interface_name(), ec);
-    if (ec || !detail::bind_packet_socket(core_->socket(), found.index, ETH_P_ALL))
+    if (ec || detail::capture_link(found.hardware_type) != link() ||
+        !detail::bind_packet_socket(core_->socket(), found.index, ETH_P_ALL))
         return false;
     options_.interface_index(found.index);
     detail::add_memberships(core_->socket(), options_, ec);
@@ -382,15 +383,18 @@ error_code rx_ring::take_error() noexcept {
 std::size_t rx_ring::receive(packet_batch& batch, std::chrono::nanoseconds limit, error_code& ec) {
     using clock = std::chrono::steady_clock;
     ec = open_ ? error_code{} : error_code{error::not_open};
-    auto const deadline = clock::now() + limit;
+    auto const start = clock::now();
     while (!ec) {
         arm();
         auto const result = take(batch);
         if (result == take_result::taken)
             return batch.size();
-        auto left = std::max(std::chrono::nanoseconds{deadline - clock::now()}, std::chrono::nanoseconds{0});
-        if (limit.count() >= 0 && left.count() == 0) {
-            ec = error::timed_out;
+        auto const left =
+            limit.count() < 0 ? limit : std::max(limit - (clock::now() - start), std::chrono::nanoseconds{0});
+        if (left.count() == 0) {
+            acknowledge(); // a limit of 0 leaves no wait to do it after
+            if (!(ec = take_error()))
+                ec = error::timed_out;
             break;
         }
         if (result == take_result::again || (ec = take_error()))

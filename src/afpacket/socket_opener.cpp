@@ -16,11 +16,12 @@ bool bind_packet_socket(int socket, int interface_index, unsigned short protocol
 }
 
 bool socket_opener::find_device(std::string const& name, int index, bool must_be_up, error_code& ec) {
-    // A plain socket answers for the devices; the packet socket's type depends on what they say.
-    unique_descriptor const asking{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+    // A plain socket answers for the devices; the packet socket's type depends on what they say. One that is taken over
+    // may be of another namespace than this thread.
+    unique_descriptor const asking{socket_ ? -1 : ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
     if (!asking && !socket_)
         return fail_with_errno(ec, "socket");
-    auto const ask = asking ? asking.get() : socket_.get();
+    auto const ask = socket_ ? socket_.get() : asking.get();
     device_ = name.empty() ? detail::find_device(ask, index, ec) : detail::find_device(ask, name, ec);
     if (ec)
         return fail(ec, ec, "interface '" + (name.empty() ? std::to_string(index) : name) + "'");

@@ -14,7 +14,7 @@
 namespace netring_asio::afpacket::detail {
 
 /// Binds to the interface, or to all for index 0. Protocol 0 receives nothing.
-bool bind_packet_socket(int socket, int interface_index, unsigned short protocol) noexcept;
+NETRING_ASIO_API bool bind_packet_socket(int socket, int interface_index, unsigned short protocol) noexcept;
 
 /// What opening a packet socket with a ring takes for either direction. Every step returns false and sets the error,
 /// and what it is about, where it fails.

@@ -68,6 +68,12 @@ offload_info from_vnet(std::byte const* at) noexcept {
             .header_length = vnet.header_length};
 }
 
+/// Whether packets of this link type begin with what those of the device do.
+bool begins_with(link_type packet, link_type device) noexcept {
+    bool const bare = packet == link_type::ipv4 || packet == link_type::ipv6;
+    return packet == device || (bare && device == link_type::raw_ip);
+}
+
 error_code last_error() noexcept { return {errno, boost::system::system_category()}; }
 
 } // namespace
@@ -169,6 +175,10 @@ void tx_core::append(std::size_t size, offload_info const& offload, error_code& 
 
 void tx_core::append(packet_view const& packet, error_code& ec) noexcept {
     using namespace netring_asio::detail;
+    if (!begins_with(packet.link, link_header_.type)) {
+        ec = error::unsupported_link_type;
+        return;
+    }
     auto* const to = room(*cursor_slot_);
     auto size = packet.data.size();
     std::size_t inserted = 0;
@@ -427,7 +437,8 @@ bool tx_core::reopen() noexcept {
         return false;
     error_code ec;
     auto const found = find_device(socket_.get(), options_.interface_name(), ec);
-    if (ec || !bind_packet_socket(socket_.get(), found.index, 0))
+    if (ec || capture_link(found.hardware_type) != link_header_.type ||
+        !bind_packet_socket(socket_.get(), found.index, 0))
         return false;
     options_.interface_index(found.index);
     refresh_mtu();

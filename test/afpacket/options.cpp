@@ -126,6 +126,75 @@ BOOST_AUTO_TEST_CASE(a_packet_socket_opened_elsewhere_is_taken_over) {
     BOOST_TEST(ring.native_handle() == socket);
     lab::send_numbered(wire.left, wire.right, {.count = 3});
     BOOST_TEST(receive_numbers(ring, 3) == numbers_up_to(3), per_element());
+    // The interface is that of the socket's namespace, not of the thread's.
+    nr::afpacket::rx_ring other;
+    other.assign(wire.right.enter([] { return ::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0); }), small());
+    lab::send_numbered(wire.left, wire.right, {.count = 2});
+    BOOST_TEST(receive_numbers(other, 2) == numbers_up_to(2), per_element());
+}
+
+BOOST_AUTO_TEST_CASE(without_descriptors_the_error_is_that_and_none_stays_open) {
+    lab::pair const wire;
+    auto const options = small().profile(nr::capture_profile::low_latency).latency_budget(1ms);
+    open_ring(wire.right, options).close(); // what opens something for good has done so
+    wire.right.enter([&] {
+        auto const next_descriptor = [] {
+            int const descriptor = ::dup(STDERR_FILENO);
+            ::close(descriptor);
+            return descriptor;
+        };
+        BOOST_TEST_REQUIRE(lab::eventually([&] { return packet_socket_count(wire.right) == 0; }));
+        auto const first = next_descriptor();
+        rlimit before{};
+        ::getrlimit(RLIMIT_NOFILE, &before);
+        nr::error_code ec = nr::error::not_open;
+        for (int room = 0; ec; ++room) {
+            rlimit const narrow{static_cast<rlim_t>(first + room), before.rlim_max};
+            nr::afpacket::rx_ring ring;
+            ::setrlimit(RLIMIT_NOFILE, &narrow);
+            ring.open(options, ec);
+            ::setrlimit(RLIMIT_NOFILE, &before);
+            if (ec) {
+                BOOST_TEST((ec == boost::system::errc::too_many_files_open), room << ": " << ec.message());
+                BOOST_TEST(next_descriptor() == first);
+            }
+            BOOST_TEST_REQUIRE(room < 64);
+        }
+    });
+}
+
+BOOST_AUTO_TEST_CASE(a_ring_in_a_forked_process_is_closed_as_well) {
+#if !defined(__SANITIZE_THREAD__) // which allows no threads after it
+    lab::pair const wire;
+    open_ring(wire.right, small()).close(); // the helper thread runs, and will not in the child
+    auto const child = ::fork();
+    if (child == 0) {
+        auto ring = open_ring(wire.right, small());
+        int const socket = ring.native_handle();
+        ring.close();
+        ::_exit(lab::eventually([&] { return ::fcntl(socket, F_GETFD) == -1; }) ? 0 : 1);
+    }
+    int status = -1;
+    ::waitpid(child, &status, 0);
+    BOOST_TEST(status == 0);
+#endif
+}
+
+BOOST_AUTO_TEST_CASE(a_device_of_another_kind_does_not_take_the_place_of_one, *lab::real_root()) {
+    lab::pair const wire;
+    auto ring = open_ring(wire.right, small().on_link_down(nr::link_down_policy::reopen_by_name));
+    wire.right.remove();
+    wire.right.run({"ip", "tuntap", "add", "dev", "right", "mode", "tun"});
+    wire.right.run({"ip", "link", "set", "right", "up"});
+    nr::packet_batch batch;
+    nr::error_code ec;
+    ring.receive(batch, 50ms, ec);
+    BOOST_TEST((ec == nr::error::timed_out));
+    wire.right.run({"ip", "link", "del", "right"});
+    lab::pair const again{wire.left, wire.right, lab::pair_options{}};
+    ring.receive(batch, 50ms, ec); // takes note of the new one
+    lab::send_numbered(again.left, again.right, {.count = 1, .first = 3});
+    BOOST_TEST(receive_numbers(ring, 1) == std::vector<std::uint64_t>{3}, per_element());
 }
 
 BOOST_AUTO_TEST_CASE(each_bad_option_is_refused_and_named) {

@@ -423,6 +423,39 @@ BOOST_AUTO_TEST_CASE(interface_down_up_and_removed_are_told_by_policy) {
     BOOST_TEST((ec == nr::error::interface_removed));
 }
 
+BOOST_AUTO_TEST_CASE(a_limit_of_nothing_and_one_of_ever_tell_what_others_tell) {
+    lab::pair const wire;
+    auto ring = open_ring(wire.right);
+    nr::packet_batch batch;
+    nr::error_code ec;
+    lab::send_numbered(wire.left, wire.right, {.count = 1});
+    BOOST_TEST(ring.receive(batch, std::chrono::nanoseconds::max(), ec) == 1U);
+    ring.receive(batch, 0ns, ec);
+    BOOST_TEST((ec == nr::error::timed_out));
+    wire.right.remove();
+    BOOST_TEST(
+        lab::eventually([&] { return ring.receive(batch, 0ns, ec) == 0 && ec == nr::error::interface_removed; }));
+}
+
+BOOST_AUTO_TEST_CASE(an_interface_that_went_and_came_back_with_its_index_is_not_taken_for_the_same) {
+    lab::pair const wire;
+    lab::network const elsewhere;
+    auto waiting = open_ring(wire.right, small().on_link_down(nr::link_down_policy::wait_until_up));
+    auto following = open_ring(wire.right, small().on_link_down(nr::link_down_policy::reopen_by_name));
+    auto const index = wire.right.index();
+    wire.right.run({"ip", "link", "set", "right", "netns", elsewhere.path()});
+    elsewhere.run({"ip", "link", "set", "right", "netns", wire.right.path()});
+    wire.right.set_up();
+    BOOST_TEST_REQUIRE(wire.right.index() == index);
+    nr::packet_batch batch;
+    nr::error_code ec;
+    waiting.receive(batch, 20s, ec);
+    BOOST_TEST((ec == nr::error::interface_removed));
+    following.receive(batch, 50ms, ec);
+    lab::send_numbered(wire.left, wire.right, {.count = 1, .first = 3});
+    BOOST_TEST(receive_numbers(following, 1) == std::vector<std::uint64_t>{3}, per_element());
+}
+
 BOOST_AUTO_TEST_CASE(a_ring_follows_its_interface_by_name) {
     lab::pair const wire;
     auto ring = open_ring(wire.right, small().promiscuous(true).on_link_down(nr::link_down_policy::reopen_by_name));

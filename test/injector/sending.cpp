@@ -418,6 +418,13 @@ BOOST_AUTO_TEST_CASE(sending_works_without_a_running_context) {
     BOOST_TEST((ec == nr::error::timed_out));
     BOOST_TEST(injector.wait_drained(5s).taken == 500U);
     BOOST_CHECK_THROW(injector.send(net::buffer(std::array<char, 13>{})), nr::system_error);
+    // A cooked header is none that the device sends.
+    nr::packet_view cooked;
+    std::array<std::byte, 60> const bytes{};
+    cooked.data = bytes;
+    cooked.link = nr::link_type::linux_sll2;
+    BOOST_TEST(!injector.try_send_packet(cooked, ec));
+    BOOST_TEST((ec == nr::error::unsupported_link_type));
     expect_all(receiver, 500);
 }
 

@@ -19,6 +19,8 @@
 #include <utility>
 #include <vector>
 
+#include <unistd.h>
+
 namespace netring_asio::detail {
 
 /// What a receiving object over a ring, a capture for instance, and its pending operation share.
@@ -60,7 +62,8 @@ struct capture_impl : std::enable_shared_from_this<capture_impl<Executor, Ring>>
         error_code ignored;
         wake.close(ignored);
         if (int const duplicate = ring.duplicate_wait_handle(ec); !ec)
-            wake.assign(duplicate, ec);
+            if (wake.assign(duplicate, ec); ec)
+                ::close(duplicate);
         watched = handle;
     }
 

@@ -11,6 +11,8 @@
 #include <cstddef>
 #include <utility>
 
+#include <unistd.h>
+
 namespace netring_asio::detail {
 
 /// What a sending object over a ring, an injector for instance, and its pending operations share.
@@ -33,7 +35,8 @@ struct injector_impl {
         if (ec)
             return;
         if (int const duplicate = ring.duplicate_wait_handle(ec); !ec)
-            wake.assign(duplicate, ec);
+            if (wake.assign(duplicate, ec); ec)
+                ::close(duplicate);
         if (ec)
             ring.close();
     }
