@@ -320,13 +320,14 @@ public:
 
     /// Puts packets of the batch into the transmit ring, as many as it has room for, takes them out of the batch, and
     /// has the kernel send them; returns how many. Packets of a socket over the same memory are sent in place, without
-    /// a copy, and their chunks go back where they came from; others are copied. Never blocks.
+    /// a copy, and their chunks go back where they came from; others, and what has a tag in its metadata, are copied as
+    /// by `async_send_packet`. Never blocks.
     ///
     /// Nobody may write to what is sent in place; frames held of it stay valid to read.
     ///
     /// @par Errors
-    /// `error::not_open`, `operation_in_progress` while a send is pending, `frame_too_long` for the first that remains,
-    /// and those of `flush`.
+    /// `error::not_open`, `operation_in_progress` while a send is pending; those of `async_send_packet` for the first
+    /// that remains, and those of `flush`.
     std::size_t forward(packet_batch& batch, error_code& ec) {
         if (tx_->sending) {
             ec = error::operation_in_progress;
@@ -417,8 +418,8 @@ public:
     /// Sends a packet as it was on the wire: in place, without a copy, where it was received by a socket over the same
     /// memory, as `forward` does; else copied, with the tag in its metadata put back and the checksum finished where
     /// that was left to the device. Completes with `void(error_code, std::size_t bytes)`, the length on the wire. The
-    /// packet's bytes must stay valid until completion. Errors as `async_send`, and `error::invalid_offload` for a
-    /// frame that is to be cut into segments.
+    /// packet's bytes must stay valid until completion. Errors as `async_send`; `error::invalid_offload` for a frame
+    /// that is to be cut into segments; `error::unsupported_link_type` for one without an Ethernet header.
     template <boost::asio::completion_token_for<void(error_code, std::size_t)> Token =
                   boost::asio::default_completion_token_t<executor_type>>
     auto async_send_packet(packet_view const& packet,
@@ -447,6 +448,8 @@ private:
         context = "epoll";
         rx_->watch(port_.options().spin(), ec);
         tx_->watch(ec);
+        if (ec)
+            close();
     }
 
     template <class Signature, class Token, class Step>

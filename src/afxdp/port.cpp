@@ -28,9 +28,7 @@ void wait_for(int descriptor, std::chrono::nanoseconds limit, error_code& ec) no
 }
 
 std::chrono::nanoseconds left_of(std::chrono::nanoseconds limit, clock::time_point start) noexcept {
-    if (limit.count() < 0)
-        return limit;
-    return std::max(std::chrono::nanoseconds{start + limit - clock::now()}, std::chrono::nanoseconds{0});
+    return limit.count() < 0 ? limit : std::max(limit - (clock::now() - start), std::chrono::nanoseconds{0});
 }
 
 } // namespace

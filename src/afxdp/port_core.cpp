@@ -1,5 +1,6 @@
 #include "port_core.hpp"
 
+#include "../afpacket/socket_opener.hpp"
 #include "../detail/network_namespace.hpp"
 #include <netring_asio/detail/offload.hpp>
 #include <netring_asio/detail/vlan.hpp>
@@ -225,6 +226,11 @@ bool port_core::open_queues(error_code& ec, std::string& context) {
             return false;
         }
     }
+    if (!device::bind_packet_socket(control_.get(), index, 0)) {
+        context = "bind";
+        ec = last_error();
+        return false;
+    }
     options.queues(options.first_queue(), count)
         .attach_mode(program_.mode())
         .copy_mode(opened.front().zero_copy() ? xdp_copy_mode::zero_copy : xdp_copy_mode::copy)
@@ -243,19 +249,23 @@ void port_core::close() noexcept {
         return;
     if (reserved_ != nullptr)
         forget(*reserved_);
-    final_ = xdp_statistics{};
-    for (auto const& queue : queues_)
-        final_ += queue.statistics();
-    auto const passed = program_.passed();
-    final_.passed = passed.all;
-    final_.passed_no_queue = passed.no_queue;
-    final_.passed_bypassed = passed.bypassed;
+    keep_totals();
     if (error_code ignored; options.dispatcher()) // libxdp looks the interface up to detach a program
         in_namespace(ignored, [&] { program_.close(); });
     program_.close();
     queues_.clear();
     longest_ = 0;
     control_.reset();
+}
+
+void port_core::keep_totals() noexcept {
+    for (auto const& queue : queues_)
+        final_ += queue.statistics();
+    final_.pinned_frames = 0; // what there is now
+    auto const passed = program_.passed();
+    final_.passed += passed.all;
+    final_.passed_no_queue += passed.no_queue;
+    final_.passed_bypassed += passed.bypassed;
 }
 
 take_result port_core::take(packet_batch& batch) {
@@ -317,9 +327,13 @@ void port_core::acknowledge_receiver() noexcept {
 }
 
 void port_core::follow_link() noexcept {
-    auto state = device::query_link(control_.get(), options.interface_index());
+    auto const look = [this] {
+        return queues_.empty() ? link_state::removed
+                               : device::query_bound_link(control_.get(), options.interface_index());
+    };
+    auto state = look();
     if (state == link_state::removed && options.on_link_down() == link_down_policy::reopen_by_name && reopen())
-        state = device::query_link(control_.get(), options.interface_index());
+        state = look();
     if (state == link_state::removed) {
         removed_ = options.on_link_down() != link_down_policy::reopen_by_name;
         return;
@@ -334,12 +348,16 @@ bool port_core::reopen() noexcept try {
     error_code ec;
     std::string ignored;
     auto const found = device::find_device(control_.get(), name, ec);
-    if (ec)
+    if (ec || found.hardware_type != ARPHRD_ETHER)
         return false;
     if (reserved_ != nullptr)
         forget(*reserved_);
     disarm_transmitter();
+    std::lock_guard const lock{closing_};
+    keep_totals();
     program_.close();
+    for (auto const& queue : queues_) // the next ones may have the same
+        receiving.forget(queue.release_event());
     queues_.clear();
     longest_ = 0;
     options.interface_index(found.index);
@@ -393,6 +411,10 @@ void port_core::append(packet_view const& packet, error_code& ec) noexcept {
     ec = {};
     namespace detail = netring_asio::detail;
     auto const unfinished = packet.checksum == checksum_state::partial;
+    if (packet.link != link_type::ethernet) {
+        ec = error::unsupported_link_type;
+        return;
+    }
     if (cut_off_ && options.on_link_down() != link_down_policy::reopen_by_name) {
         if (device::query_link(control_.get(), options.interface_index()) != link_state::up) {
             ec = error::interface_down;
@@ -475,12 +497,10 @@ std::size_t port_core::forward(packet_batch& batch, error_code& ec) noexcept {
     sender().collect();
     std::size_t count = 0;
     for (auto const packet : batch) {
-        if (!memory.contains(packet)) {
-            auto* const data = place(packet.data.size(), ec);
-            if (data == nullptr)
+        if (packet.vlan || packet.checksum == checksum_state::partial || !memory.contains(packet)) {
+            if (place(netring_asio::detail::wire_size(packet), ec) == nullptr)
                 break;
-            std::memcpy(data, packet.data.data(), packet.data.size());
-            append(packet.data.size(), ec);
+            append(packet, ec);
             if (ec)
                 break;
         } else {
@@ -529,7 +549,9 @@ void port_core::acknowledge_transmitter() noexcept {
 }
 
 tx_result port_core::take_sent() noexcept {
-    auto const now = queues_.empty() ? final_ : sender().statistics();
+    auto now = final_;
+    if (!queues_.empty())
+        now += sender().statistics();
     tx_result const total{now.taken - now.rejected, now.rejected};
     auto const before = std::exchange(told_, total);
     return {total.taken - before.taken, total.rejected - before.rejected};

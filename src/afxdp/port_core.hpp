@@ -104,6 +104,8 @@ private:
     bool open_in_namespace(error_code& ec, std::string& context);
     bool open_queues(error_code& ec, std::string& context);
     bool reopen() noexcept;
+    /// Adds what the queues and the program have counted, which are about to be closed.
+    void keep_totals() noexcept;
     /// Calls it in the network namespace that the port was opened in.
     void in_namespace(error_code& ec, std::function<void()> const& function);
     void follow_link() noexcept;
@@ -121,7 +123,7 @@ private:
     void ask_mtu() noexcept;
 
     unique_descriptor namespace_;
-    unique_descriptor control_; // a packet socket: asks for devices, and holds promiscuous mode
+    unique_descriptor control_; // a packet socket on the device: asks, and holds promiscuous mode
     std::string driver_;
     std::uint32_t device_queues_ = 0;
     std::size_t next_ = 0;
@@ -142,8 +144,8 @@ private:
     bool watching_ = false;
     bool watching_queues_ = false;
 
-    mutable std::mutex closing_; // statistics against close
-    xdp_statistics final_;
+    mutable std::mutex closing_; // statistics against close, and against another opening
+    xdp_statistics final_;       // of what was closed
 };
 
 } // namespace netring_asio::afxdp::detail

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <utility>
 
+#include <fcntl.h>
 #include <linux/mempolicy.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -115,9 +116,8 @@ void intrusive_ptr_release(umem_core const* core) noexcept {
         delete core;
 }
 
-chunk_pool::chunk_pool(umem_core& umem, std::size_t pin_budget)
+chunk_pool::chunk_pool(umem_core& umem)
     : umem_{umem}
-    , pin_budget_{pin_budget}
     , release_event_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {}
 
 void chunk_pool::give_back(std::uint32_t first, std::uint32_t last) noexcept {
@@ -186,6 +186,13 @@ burst& chunk_pool::lend_burst(std::size_t capacity, packet_view const& prototype
     free_bursts_ = std::exchange(taken.next_, nullptr);
     intrusive_ptr_add_ref(&umem_);
     return taken;
+}
+
+bool chunk_pool::is_idle() const noexcept {
+    std::size_t free = 0;
+    for (auto const* at = free_bursts_; at != nullptr; at = at->next_)
+        ++free;
+    return closed_ && size_ == 0 && free == bursts_.size();
 }
 
 bool chunk_pool::pin_one_more() noexcept { return pinned_.load(std::memory_order_relaxed) < pin_budget_; }
@@ -289,12 +296,20 @@ chunk_pool* umem_core::make_pool(std::size_t size, std::size_t pin_budget) {
     for (auto& pool : pools_)
         if (pool.closed_) {
             pool.collect();
+            pool.size_ -= pool.free_.size();
             unassigned_.insert(unassigned_.end(), pool.free_.begin(), pool.free_.end());
             pool.free_.clear();
         }
     if (unassigned_.size() < size)
         return nullptr;
-    auto& pool = pools_.emplace_back(*this, pin_budget);
+    // One that is idle serves again, its descriptor too: who gave the last back may be about to write there.
+    auto const idle = std::ranges::find_if(pools_, &chunk_pool::is_idle);
+    auto& pool = idle != pools_.end() ? *idle : pools_.emplace_back(*this);
+    pool.free_bursts_ = nullptr;
+    pool.bursts_.clear();
+    pool.copied.store(0, std::memory_order_relaxed);
+    pool.closed_ = false;
+    pool.pin_budget_ = pin_budget;
     pool.size_ = size;
     pool.free_.reserve(size);
     for (std::size_t i = 0; i != size; ++i) {
@@ -367,6 +382,9 @@ int umem_core::open_socket(socket_handle& socket, char const* interface, std::ui
     auto const code =
         xsk_socket__create_shared(&socket.of_libxdp, interface, queue, handle_, rx, tx, fill, completion, &config);
     if (code == 0) {
+        // libxdp leaves them to programs that are started, which would keep the queue.
+        for (int const descriptor : {xsk_umem__fd(handle_), xsk_socket__fd(socket.of_libxdp)})
+            ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
         ++sockets_;
         return 0;
     }

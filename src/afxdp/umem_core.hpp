@@ -101,7 +101,7 @@ private:
 /// Chunks of one queue and direction. One thread takes, any gives back.
 class chunk_pool {
 public:
-    chunk_pool(umem_core& umem, std::size_t pin_budget);
+    explicit chunk_pool(umem_core& umem);
 
     umem_core& umem() const noexcept { return umem_; }
     std::size_t size() const noexcept { return size_; }
@@ -175,9 +175,11 @@ private:
     void put(std::span<std::uint32_t const> chunks) noexcept;
     void give_back(burst& returned) noexcept;
     void tell_release() noexcept;
+    /// Whether it was given up, and nothing of it is out there any more.
+    bool is_idle() const noexcept;
 
     umem_core& umem_;
-    std::size_t const pin_budget_;
+    std::size_t pin_budget_ = 0;
     std::size_t size_ = 0;
     std::vector<std::uint32_t> free_;
     std::atomic<std::size_t> returned_count_{0};

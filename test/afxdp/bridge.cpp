@@ -134,6 +134,35 @@ BOOST_AUTO_TEST_CASE(tags_beside_the_bytes_cross_with_metadata) {
     BOOST_TEST(answered(hosts.here(), {}) == 20);
 }
 
+BOOST_AUTO_TEST_CASE(what_is_forwarded_keeps_its_tag) {
+    struct tagged_packet final : nr::packet_owner {
+        std::array<std::byte, 60> bytes{};
+        nr::packet_view view;
+        void recycle() noexcept override {}
+    } packet;
+    packet.bytes[12] = std::byte{lab::numbered_ethertype >> 8};
+    packet.bytes[13] = std::byte{lab::numbered_ethertype & 0xff};
+    packet.view.data = packet.bytes;
+    packet.view.wire_length = 60;
+    packet.view.vlan = {0x8100, 5};
+    lab::pair const wire;
+    net::io_context context{1};
+    nr::xdp_socket socket{context};
+    wire.right.enter([&] { socket.open(nr::xdp_options{"right"}.nothing()); });
+    nr::capture peer{context};
+    wire.left.enter([&] { peer.open(nr::capture_options{"left"}.promiscuous(true)); });
+    nr::packet_batch batch{std::span{&packet.view, 1}, nr::packet_owner_ptr{&packet}};
+    BOOST_TEST(socket.forward(batch) == 1U);
+    BOOST_TEST_REQUIRE(peer.receive(batch, 5s) == 1U);
+    BOOST_TEST((*batch.begin()).vlan.tci == 5U);
+
+    // Nor does what begins with another header go as if it did not.
+    nr::error_code ec;
+    packet.view.link = nr::link_type::raw_ip;
+    BOOST_TEST(!socket.try_send_packet(packet.view, ec));
+    BOOST_TEST((ec == nr::error::unsupported_link_type));
+}
+
 BOOST_AUTO_TEST_CASE(tcp) { tcp_in_all_ways(4'000'000, 1, false); }
 BOOST_AUTO_TEST_CASE(a_gigabyte_of_tcp, *boost::unit_test::disabled()) { tcp_in_all_ways(1'000'000'000, 256, true); }
 

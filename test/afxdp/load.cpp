@@ -17,6 +17,8 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <filesystem>
+#include <iterator>
 #include <lab/allocations.hpp>
 #include <lab/eventually.hpp>
 #include <random>
@@ -202,6 +204,25 @@ BOOST_AUTO_TEST_CASE(two_sockets_of_different_queues_share_a_memory) {
         BOOST_TEST(received[1] != 0U);
         BOOST_TEST(program.passed().all == 0U);
     }
+    BOOST_TEST(memory.ledger().free == memory.ledger().total());
+}
+
+BOOST_AUTO_TEST_CASE(a_memory_that_sockets_come_and_go_over_takes_no_more_descriptors) {
+    auto const descriptors = [] {
+        using folder = std::filesystem::directory_iterator;
+        return std::distance(folder{"/proc/self/fd"}, folder{});
+    };
+    lab::pair const wire;
+    net::io_context context{1};
+    nr::afxdp::umem const memory{nr::afxdp::umem_options{}};
+    auto const count = [&](nr::xdp_options const& options) {
+        auto socket = open_at(wire.right, context, options);
+        return descriptors();
+    };
+    auto const options = everything().memory(memory).ring_sizes(64, 64);
+    auto const first = count(options);
+    for (int i = 0; i != 4; ++i)
+        BOOST_TEST(count(options) == first);
     BOOST_TEST(memory.ledger().free == memory.ledger().total());
 }
 

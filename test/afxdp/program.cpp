@@ -29,10 +29,12 @@
 #include <set>
 #include <span>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <fcntl.h>
 #include <pcap/dlt.h>
 #include <pcap/pcap.h>
 #include <sched.h>
@@ -506,6 +508,20 @@ BOOST_AUTO_TEST_CASE(a_program_may_be_from_elsewhere) {
                nr::make_error_code(nr::error::invalid_option));
     BOOST_TEST(
         (error_of(wire.right, options().pinned_map("/nowhere")) == boost::system::errc::no_such_file_or_directory));
+}
+
+BOOST_AUTO_TEST_CASE(programs_that_are_started_inherit_no_descriptor) {
+    lab::pair const wire;
+    net::io_context context{1};
+    auto const socket = open_at(wire.right, context, everything());
+    for (auto const& entry : std::filesystem::directory_iterator{"/proc/self/fd"}) {
+        auto const descriptor = std::stoi(entry.path().filename());
+        std::error_code gone;
+        auto const target = std::filesystem::read_symlink(entry.path(), gone).string();
+        bool const of_sockets = target.starts_with("socket:") || target.find("bpf") != target.npos;
+        if (of_sockets && descriptor > STDERR_FILENO)
+            BOOST_TEST((::fcntl(descriptor, F_GETFD) & FD_CLOEXEC) != 0, target);
+    }
 }
 
 BOOST_AUTO_TEST_CASE(what_a_program_cannot_follow_is_refused) {

@@ -1,6 +1,5 @@
 #include "../filter/frames.hpp"
 #include "support.hpp"
-#include <netring_asio/flow_stream.hpp>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -9,6 +8,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdint>
 #include <lab/lab.hpp>
@@ -524,25 +524,44 @@ BOOST_AUTO_TEST_CASE(options_of_memory_rings_and_device_are_effective_or_refused
 }
 
 BOOST_AUTO_TEST_CASE(a_socket_is_opened_again_by_name) {
-    lab::pair const wire;
-    net::io_context context{1};
-    auto socket = open_at(wire.right, context, everything().on_link_down(nr::link_down_policy::reopen_by_name));
-    nr::packet_batch batch;
-    nr::error_code result = net::error::would_block;
-    socket.async_receive(batch, [&](nr::error_code ec, std::size_t) { result = ec; });
-    context.run_for(20ms);
-    wire.right.remove();
-    context.run_for(20ms);
-    lab::pair const again{wire.left, wire.right, {}};
-    for (int i = 0; i != 500 && result == net::error::would_block; ++i) {
-        lab::send_numbered(again.left, again.right, {.first = 7});
+    for (bool const same_index : {false, true}) {
+        lab::pair const wire;
+        net::io_context context{1};
+        auto socket = open_at(wire.right, context, everything().on_link_down(nr::link_down_policy::reopen_by_name));
+        nr::packet_batch batch;
+        std::array<std::uint8_t, 60> const frame{};
+        lab::send_numbered(wire.left, wire.right, {.count = 2});
+        while (socket.statistics().received != 2 && socket.receive(batch, 5s) != 0)
+            ;
+        for (int i = 0; i != 2; ++i)
+            socket.send(net::buffer(frame));
+        BOOST_TEST(socket.wait_drained(5s).taken == 2U);
+        nr::error_code result = net::error::would_block;
+        socket.async_receive(batch, [&](nr::error_code ec, std::size_t) { result = ec; });
         context.run_for(20ms);
+        if (same_index) {
+            lab::network const elsewhere;
+            wire.right.run({"ip", "link", "set", "right", "netns", elsewhere.path()});
+            elsewhere.run({"ip", "link", "set", "right", "netns", wire.right.path()});
+            wire.right.set_up();
+        } else {
+            wire.right.remove();
+            lab::pair{wire.left, wire.right, {}};
+        }
+        for (int i = 0; i != 500 && result == net::error::would_block; ++i) {
+            lab::send_numbered(wire.left, wire.right, {.first = 7});
+            context.run_for(20ms);
+        }
+        BOOST_TEST(!result, result.message());
+        BOOST_TEST_REQUIRE(!batch.empty());
+        BOOST_TEST(lab::frame_number((*batch.begin()).data).value() == 7U);
+        batch.reset();
+        socket.send(net::buffer(frame));
+        BOOST_TEST(socket.wait_drained(5s).taken == 1U);
+        BOOST_TEST(socket.statistics().received > 2U);
+        check_balance(socket);
+        BOOST_TEST(socket.statistics().taken == 3U);
     }
-    BOOST_TEST(!result, result.message());
-    BOOST_TEST_REQUIRE(!batch.empty());
-    BOOST_TEST(lab::frame_number((*batch.begin()).data).value() == 7U);
-    batch.reset();
-    check_balance(socket);
 }
 
 BOOST_AUTO_TEST_CASE(a_latency_budget_saves_wake_ups) {
@@ -576,19 +595,6 @@ BOOST_AUTO_TEST_CASE(a_latency_budget_saves_wake_ups) {
                                                                    << wakeups[1]);
     BOOST_TEST(wakeups[1] < wakeups[0]);
     BOOST_TEST(wakeups[1] < 1000U);
-}
-
-BOOST_AUTO_TEST_CASE(a_flow_stream_takes_it_as_it_takes_a_capture) {
-    lab::pair const wire;
-    net::io_context context{1};
-    auto socket = open_at(wire.right, context, nr::xdp_options{"right"}.filter("udp"));
-    nr::flow_stream flows{std::move(socket), nr::flow::five_tuple{}};
-    nr::flow::event_batch events;
-    std::size_t started = 0;
-    flows.async_receive(events, [&](nr::error_code ec, std::size_t count) { started = ec ? 0 : count; });
-    wire.left.send(frames::ethernet(0x800, frames::ip4(17, frames::udp(1000, 53))));
-    context.run_for(1s);
-    BOOST_TEST(started == 1U);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,8 +1,10 @@
-// Subscriptions over AF_XDP, with and without what they push down into the program.
+// Streams and subscriptions over AF_XDP, with and without what they push down into the program.
 
+#include "../filter/frames.hpp"
 #include "subscription/live.hpp"
 #include "support.hpp"
 #include <netring_asio/capture.hpp>
+#include <netring_asio/flow_stream.hpp>
 #include <netring_asio/pcap/writer.hpp>
 #include <netring_asio/pcap_source.hpp>
 
@@ -140,6 +142,19 @@ BOOST_AUTO_TEST_CASE(frames_held_for_ever_stop_nothing_and_come_back_when_all_el
     std::thread{[&] { kept.clear(); }}.join();
     auto const left = memory.ledger();
     BOOST_TEST(left.free == left.total());
+}
+
+BOOST_AUTO_TEST_CASE(a_flow_stream_takes_it_as_it_takes_a_capture) {
+    lab::pair const wire;
+    net::io_context context{1};
+    auto socket = open_at(wire.right, context, nr::xdp_options{"right"}.filter("udp"));
+    nr::flow_stream flows{std::move(socket), nr::flow::five_tuple{}};
+    nr::flow::event_batch events;
+    std::size_t started = 0;
+    flows.async_receive(events, [&](nr::error_code ec, std::size_t count) { started = ec ? 0 : count; });
+    wire.left.send(frames::ethernet(0x800, frames::ip4(17, frames::udp(1000, 53))));
+    context.run_for(1s);
+    BOOST_TEST(started == 1U);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
