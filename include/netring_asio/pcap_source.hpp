@@ -135,6 +135,7 @@ public:
 
     /// As given to `open`.
     pcap_source_options const& options() const noexcept { return impl_->options(); }
+    /// Totals since it was opened, also after it was closed.
     pcap_source_statistics statistics() const noexcept { return impl_->statistics(); }
     /// The link type of the packets, as soon as the file header was read.
     std::optional<link_type> link() const noexcept { return impl_->link(); }

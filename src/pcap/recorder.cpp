@@ -1,3 +1,4 @@
+#include "any_time.hpp"
 #include "packet_ring.hpp"
 #include <netring_asio/pcap/recorder.hpp>
 
@@ -28,7 +29,7 @@ public:
     void trigger() {
         ++counted.triggers;
         if (options.post_trigger() && options.pre_trigger_bytes() != 0)
-            until = now + *options.post_trigger();
+            until = detail::later(now, *options.post_trigger());
         if (triggered)
             return;
         triggered = true;
@@ -72,7 +73,7 @@ private:
     void forget_old() {
         if (!options.pre_trigger_duration())
             return;
-        for (auto oldest = ring.front(); oldest && oldest->time < now - *options.pre_trigger_duration();
+        for (auto oldest = ring.front(); oldest && detail::later(oldest->time, *options.pre_trigger_duration()) < now;
              oldest = ring.front()) {
             ring.pop();
             ++counted.forgotten;

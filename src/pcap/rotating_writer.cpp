@@ -1,5 +1,7 @@
+#include "any_time.hpp"
 #include <netring_asio/pcap/rotating_writer.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <ctime>
@@ -43,12 +45,13 @@ void rotating_writer::write(packet_view const& packet) {
 void rotating_writer::write(packet_view const& packet, error_code& ec) {
     ec = {};
     auto const size = packet.data.size() + record_overhead;
+    auto const time = std::max(packet.time, timestamp{}); // as files have it
     auto const full = size_ + size > options_.max_size() ||
-                      (options_.max_duration() && packet.time >= begun_ + *options_.max_duration());
+                      (options_.max_duration() && detail::later(time, -*options_.max_duration()) >= begun_);
     if (writer_.is_open() && full)
         writer_.close(ec);
     if (!ec && !writer_.is_open())
-        next(packet, ec);
+        next(time, ec);
     if (ec)
         return;
     writer_.write(packet, ec);
@@ -60,13 +63,13 @@ void rotating_writer::write(packet_view const& packet, error_code& ec) {
     size_ += size;
 }
 
-void rotating_writer::next(packet_view const& packet, error_code& ec) {
+void rotating_writer::next(timestamp time, error_code& ec) {
     auto const suffix = options_.writing().format() == file_format::pcap ? ".pcap" : ".pcapng";
     for (;;) {
         char number[32];
         std::snprintf(number, sizeof number, "-%06llu", static_cast<unsigned long long>(++number_));
         path_ = options_.prefix();
-        path_ += "-" + stamp(packet.time) + number + suffix;
+        path_ += "-" + stamp(time) + number + suffix;
         auto const descriptor = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
         if (descriptor >= 0) {
             writer_.assign(descriptor, options_.writing(), ec);
@@ -81,7 +84,7 @@ void rotating_writer::next(packet_view const& packet, error_code& ec) {
         return;
     ++files_;
     size_ = head_size;
-    begun_ = packet.time;
+    begun_ = time;
 }
 
 void rotating_writer::throw_if(error_code const& ec) const {

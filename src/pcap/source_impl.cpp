@@ -53,6 +53,7 @@ void pcap_source_impl::assign(int descriptor, pcap_source_options const& options
         if (!ec) {
             playback_ = std::move(opened);
             discarded_.store(0, std::memory_order_relaxed);
+            closed_ = {};
             options_ = options;
         }
     }
@@ -78,14 +79,17 @@ void pcap_source_impl::cancel() noexcept {
 
 void pcap_source_impl::close() noexcept {
     cancel();
+    if (is_open()) {
+        closed_ = playback_->statistics();
+        closed_.pinned_batches = 0; // what there is now
+    }
     playback_.reset();
     error_code ignored;
     doorbell_.close(ignored);
 }
 
 pcap_source_statistics pcap_source_impl::statistics() const noexcept {
-    return {is_open() ? playback_->statistics() : pcap::reader_statistics{},
-            discarded_.load(std::memory_order_relaxed)};
+    return {is_open() ? playback_->statistics() : closed_, discarded_.load(std::memory_order_relaxed)};
 }
 
 std::optional<link_type> pcap_source_impl::link() const noexcept {

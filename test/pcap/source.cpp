@@ -472,6 +472,11 @@ BOOST_AUTO_TEST_CASE(try_receive_takes_what_is_there) {
     source.async_wait([&](error_code ec) { end = ec; });
     context.run();
     BOOST_TEST(end == net::error::eof);
+    BOOST_TEST(source.statistics().packets == 20U);
+    source.close();
+    BOOST_TEST(source.statistics().packets == 20U);
+    source.open(pcap_source_options{file.path});
+    BOOST_TEST(source.statistics().packets == 0U);
 }
 
 BOOST_AUTO_TEST_CASE(a_filter_that_rejects_much_lets_others_have_their_turn) {

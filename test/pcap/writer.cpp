@@ -1,6 +1,8 @@
 #include "files.hpp"
 #include <netring_asio/packet/owned_packet.hpp>
 #include <netring_asio/pcap/reader.hpp>
+#include <netring_asio/pcap/recorder.hpp>
+#include <netring_asio/pcap/rotating_writer.hpp>
 #include <netring_asio/pcap/writer.hpp>
 
 #include <boost/test/unit_test.hpp>
@@ -399,4 +401,34 @@ BOOST_AUTO_TEST_CASE(errors_of_a_writer) {
     writer.open(pcap::writer_options{kept}, ec);
     BOOST_TEST(ec == error::already_open);
     BOOST_CHECK_THROW(pcap::writer{pcap::writer_options{folder / "absent" / "x"}}, netring_asio::system_error);
+}
+
+BOOST_AUTO_TEST_CASE(durations_for_ever_and_any_time_make_one_file) {
+    files::temporary_folder const folder;
+    pcap::rotating_writer writer{
+        pcap::rotation_options{folder / "rotated"}.max_duration(std::chrono::nanoseconds::max())};
+    std::string const bytes = "some bytes";
+    auto packet = packet_of(bytes);
+    error_code ec;
+    for (auto const time : {timestamp{1h}, timestamp{2h}, timestamp::max(), timestamp::max(), timestamp::min()}) {
+        packet.time = time;
+        writer.write(packet, ec);
+        BOOST_TEST(!ec, ec.message());
+    }
+    BOOST_TEST(writer.files() == 1U);
+    writer.close(ec);
+    writer.write(packet, ec);
+    BOOST_TEST(writer.path().filename() == "rotated-19700101T000000.000000000Z-000002.pcapng");
+
+    pcap::recorder recorder{pcap::recorder_options{folder / "recorded"}.pre_trigger(4096, 1s).post_trigger(
+        std::chrono::nanoseconds::max())};
+    for (auto const time : {timestamp{1h}, timestamp{2h}}) {
+        packet.time = time;
+        recorder.record(packet);
+        recorder.trigger();
+    }
+    packet.time = timestamp::max();
+    recorder.record(packet);
+    BOOST_TEST(recorder.triggered());
+    BOOST_TEST(recorder.statistics().written == 3U);
 }

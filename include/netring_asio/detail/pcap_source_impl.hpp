@@ -110,6 +110,7 @@ private:
     boost::asio::posix::stream_descriptor doorbell_; // an eventfd, rung by the thread that reads a pipe
     pcap_source_options options_;
     std::unique_ptr<pcap::detail::playback> playback_;
+    pcap::reader_statistics closed_;  // of what was closed
     std::vector<owned_packet> spare_; // memory of packets that the caller's vector had no place for
     std::atomic<std::uint64_t> discarded_{0};
     lack lack_ = lack::turn;

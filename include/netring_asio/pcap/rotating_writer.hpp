@@ -77,7 +77,7 @@ public:
     rotation_options const& options() const noexcept { return options_; }
 
 private:
-    void next(packet_view const& packet, error_code& ec);
+    void next(timestamp time, error_code& ec);
     void throw_if(error_code const& ec) const;
 
     rotation_options options_;
