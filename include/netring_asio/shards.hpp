@@ -79,6 +79,8 @@ public:
         requires std::is_invocable_r_v<Source, Open&, boost::asio::io_context&, std::size_t>
     shards(shards_options const& options, Open open)
         : options_{options} {
+        if (options_.count() == 0)
+            throw system_error{error::invalid_option, "count"};
         if (options_.numa() == numa_policy::strict && options_.processors().empty())
             throw system_error{error::conflicting_options, "numa: strict, without processors"};
         auto const& processors = options_.processors();

@@ -29,7 +29,7 @@ class NETRING_ASIO_API shards_options {
 public:
     shards_options() {}
 
-    /// Shards, and threads; by default one for each processor that this process may use.
+    /// Shards, and threads, at least one; by default one for each processor that this process may use.
     shards_options& count(std::size_t value) noexcept {
         count_ = value;
         return *this;

@@ -485,6 +485,7 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_opened_is_told_and_the_rest_closed) {
                       std::runtime_error);
     BOOST_TEST(opened == 2);
     BOOST_TEST(lab::eventually([&] { return packet_socket_count(wire.right) == 0; }));
+    BOOST_CHECK_THROW((nr::shards{four().count(0), nr::capture_group{small()}}), nr::system_error);
     BOOST_CHECK_THROW(wire.right.enter([&] { nr::shards{four().processors({100'000}), nr::capture_group{small()}}; }),
                       nr::system_error);
 }

@@ -238,7 +238,7 @@ struct merged_state : std::enable_shared_from_this<merged_state<Sources...>> {
         read();
         auto first = clock::time_point::max();
         for_each([&](auto const& input) {
-            if (input.has_head())
+            if (input.has_head() && bound < clock::time_point::max() - input.since)
                 first = std::min(first, input.since + bound);
         });
         if (first == clock::time_point::max())
