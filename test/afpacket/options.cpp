@@ -156,7 +156,7 @@ BOOST_AUTO_TEST_CASE(without_descriptors_the_error_is_that_and_none_stays_open) 
             ::setrlimit(RLIMIT_NOFILE, &before);
             if (ec) {
                 BOOST_TEST((ec == boost::system::errc::too_many_files_open), room << ": " << ec.message());
-                BOOST_TEST(next_descriptor() == first);
+                BOOST_TEST(next_descriptor() <= first); // the helper thread may free others
             }
             BOOST_TEST_REQUIRE(room < 64);
         }
