@@ -3,10 +3,13 @@
 #include <netring_asio/detail/complete_immediately.hpp>
 #include <netring_asio/error.hpp>
 
+#include <boost/asio/append.hpp>
 #include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/associated_executor.hpp>
 #include <boost/asio/associator.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/dispatch.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 
 #include <memory>
 #include <type_traits>
@@ -14,13 +17,19 @@
 
 namespace netring_asio::detail {
 
-/// Waits for the end of a run.
+/// Waits for the end of a run, on the executor of the bridge, whatever the handler's is.
 template <class Impl, class Handler>
 class bridge_run_op {
+    using handler_executor = boost::asio::associated_executor_t<Handler, typename Impl::executor_type>;
+
 public:
     bridge_run_op(std::shared_ptr<Impl> impl, Handler handler)
         : impl_{std::move(impl)}
-        , handler_{std::move(handler)} {}
+        , handler_{std::move(handler)}
+        , work_{boost::asio::get_associated_executor(handler_, impl_->get_executor())} {}
+
+    using executor_type = typename Impl::executor_type;
+    executor_type get_executor() const noexcept { return impl_->get_executor(); }
 
     // The wait itself is not to be cancelled: the run is.
     using cancellation_slot_type = boost::asio::cancellation_slot;
@@ -31,14 +40,20 @@ public:
     void operator()(error_code) {
         auto const ec = impl_->result;
         impl_->state = Impl::run_state::idle;
-        impl_.reset();
-        boost::asio::get_associated_cancellation_slot(handler_).clear();
-        std::move(handler_)(ec);
+        auto const here = std::exchange(impl_, nullptr)->get_executor();
+        auto const work = std::move(work_);
+        auto handler = std::move(handler_);
+        boost::asio::get_associated_cancellation_slot(handler).clear();
+        if constexpr (std::is_same_v<handler_executor, executor_type>)
+            if (work.get_executor() == here)
+                return std::move(handler)(ec);
+        boost::asio::dispatch(work.get_executor(), boost::asio::append(std::move(handler), ec));
     }
 
 private:
     std::shared_ptr<Impl> impl_;
     Handler handler_;
+    boost::asio::executor_work_guard<handler_executor> work_;
 };
 
 /// The initiation of a run.
