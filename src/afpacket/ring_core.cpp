@@ -120,7 +120,7 @@ void ring_core::give_back(ring_block& block) noexcept {
 }
 
 bool ring_core::make_way(std::size_t index) noexcept try {
-    if (pinned_.load(std::memory_order_relaxed) == 0 || !blocks_[index].lent_.load())
+    if (!has_pins() || !blocks_[index].lent_.load())
         return false;
     std::lock_guard const lock{moving_};
     std::erase_if(moved_, [](auto const& before) { return before->held == 0; });

@@ -100,7 +100,14 @@ public:
     std::byte const* slot(std::size_t index) const noexcept { return unit(index); }
     /// Room for what the packet of a slot looks like, for who lends the slot.
     packet_view& view(std::size_t slot) noexcept { return views_[slot]; }
+    bool has_pins() const noexcept { return pinned_.load(std::memory_order_relaxed) != 0; }
     bool is_lent(std::size_t index) const noexcept { return blocks_[index].lent_.load(); }
+    /// Fetches what taking a slot touches. The ring is larger than the caches.
+    void prefetch(std::size_t slot) const noexcept {
+        __builtin_prefetch(unit(slot));
+        __builtin_prefetch(&blocks_[slot], 1);
+        __builtin_prefetch(&views_[slot], 1);
+    }
     /// Whether the kernel has closed the block, or filled the slot, and nobody holds it.
     bool ready(std::size_t index) const noexcept;
     /// Lends a block, or slots in a row, that are ready.

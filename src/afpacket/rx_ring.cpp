@@ -188,9 +188,9 @@ take_result rx_ring::take(packet_batch& batch) {
         return take_result::empty;
     batch.reset();
     for (int budget = rejected_blocks_budget; budget != 0; --budget) {
-        // Before the kernel comes to it, which is as far ahead as the receiver is behind.
-        auto const count = core_->block_count();
-        core_->make_way((cursor_ + (count + 3) / 4) % count);
+        if (auto const count = core_->block_count(); core_->has_pins())
+            // Before the kernel comes to it, which is as far ahead as the receiver is behind.
+            core_->make_way((cursor_ + (count + 3) / 4) % count);
         if (!core_->ready(cursor_) && !(core_->make_way(cursor_) && core_->ready(cursor_)))
             return take_result::empty;
         batch = core_->has_slots() ? make_slot_batch() : make_batch(advance());
@@ -219,6 +219,7 @@ packet_batch rx_ring::make_slot_batch() {
     do {
         auto const* const slot = core_->slot(advance());
         ++count;
+        core_->prefetch(cursor_ + 1 < core_->block_count() ? cursor_ + 1 : 0);
         auto const judge = judge_block();
         auto packet = records_.decode_slot(slot);
         if (cooked_)
