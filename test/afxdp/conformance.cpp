@@ -27,7 +27,7 @@ struct on_a_wire {
     void make_ready() { lab::send_numbered(wire().left, wire().right, {}); }
 };
 
-struct wait : on_a_wire {
+struct waiting : on_a_wire {
     template <class Socket, class... Token>
     auto start(Socket& socket, Token&&... token) {
         return socket.async_wait(std::forward<Token>(token)...);
@@ -168,7 +168,7 @@ struct run_bridge {
 
 BOOST_AUTO_TEST_SUITE(xdp_socket, *lab::real_root())
 
-BOOST_AUTO_TEST_CASE(async_wait) { conformance::verify<wait>(); }
+BOOST_AUTO_TEST_CASE(async_wait) { conformance::verify<waiting>(); }
 BOOST_AUTO_TEST_CASE(async_receive_batch) { conformance::verify<receive>(); }
 BOOST_AUTO_TEST_CASE(async_receive_owned) { conformance::verify<receive_owned>(); }
 BOOST_AUTO_TEST_CASE(async_pipe) { conformance::verify<conformance::pipe_of<on_a_wire, nr::packet_batch>>(); }

@@ -28,7 +28,7 @@ struct on_a_wire {
     void make_ready() { lab::send_numbered(wire().left, wire().right, {}); }
 };
 
-struct wait : on_a_wire {
+struct waiting : on_a_wire {
     template <class Capture, class... Token>
     auto start(Capture& capture, Token&&... token) {
         return capture.async_wait(std::forward<Token>(token)...);
@@ -55,7 +55,7 @@ struct receive_owned : on_a_wire {
 
 BOOST_AUTO_TEST_SUITE(capture, *lab::available())
 
-BOOST_AUTO_TEST_CASE(async_wait) { conformance::verify<wait>(); }
+BOOST_AUTO_TEST_CASE(async_wait) { conformance::verify<waiting>(); }
 BOOST_AUTO_TEST_CASE(async_receive_batch) { conformance::verify<receive>(); }
 BOOST_AUTO_TEST_CASE(async_receive_owned) { conformance::verify<receive_owned>(); }
 BOOST_AUTO_TEST_CASE(async_pipe) { conformance::verify<conformance::pipe_of<on_a_wire, nr::packet_batch>>(); }

@@ -420,6 +420,7 @@ BOOST_AUTO_TEST_CASE(who_holds_the_last_packet_sleeps_all_the_same) {
     auto capture = open_capture(context, wire.right, either(true));
     nr::packet_batch batch;
     bool received = false;
+    constexpr std::size_t few = 10; // it would be thousands
     auto receive = [&] {
         received = false;
         capture.async_receive(batch, [&](nr::error_code ec, std::size_t count) { received = !ec && count == 1; });
@@ -432,12 +433,12 @@ BOOST_AUTO_TEST_CASE(who_holds_the_last_packet_sleeps_all_the_same) {
         return steps;
     };
     for (int i = 0; i != 3; ++i)
-        BOOST_TEST(receive() <= 2U);
+        BOOST_TEST(receive() <= few);
     for (int i = 0; i != 3; ++i) {
         auto const held = batch.hold(*batch.begin());
-        BOOST_TEST(receive() <= 2U);
+        BOOST_TEST(receive() <= few);
     }
-    BOOST_TEST(receive() <= 2U);
+    BOOST_TEST(receive() <= few);
 }
 
 BOOST_DATA_TEST_CASE(a_pending_receive_is_told_of_the_interface, boost::unit_test::data::make({false, true}),

@@ -52,7 +52,7 @@ struct piped {
     files::classic file;
     int writer = -1;
 };
-struct wait : piped {
+struct waiting : piped {
     template <class Source, class... Token>
     auto start(Source& source, Token&&... token) {
         return source.async_wait(std::forward<Token>(token)...);
@@ -75,7 +75,7 @@ struct receive_owned : piped {
 
 } // namespace
 
-BOOST_AUTO_TEST_CASE(async_wait) { conformance::verify<wait>(); }
+BOOST_AUTO_TEST_CASE(async_wait) { conformance::verify<waiting>(); }
 BOOST_AUTO_TEST_CASE(async_receive_batch) { conformance::verify<receive>(); }
 BOOST_AUTO_TEST_CASE(async_receive_owned) { conformance::verify<receive_owned>(); }
 BOOST_AUTO_TEST_CASE(async_pipe) { conformance::verify<conformance::pipe_of<piped, std::vector<nr::owned_packet>>>(); }
