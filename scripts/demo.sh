@@ -93,7 +93,8 @@ inside-client) client ;;
         shift
     done
     install_packages "${BUILD_PACKAGES[@]}" "${DEMO_PACKAGES[@]}"
-    configure release -B build/demo -DNETRING_ASIO_BUILD_TESTS=OFF -DNETRING_ASIO_BUILD_BENCHMARKS=OFF
+    configure release -B build/demo -DNETRING_ASIO_BUILD_TESTS=OFF -DNETRING_ASIO_BUILD_BENCHMARKS=OFF \
+        -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=10 # half the time, for what is built once
     say "Building flow_monitor and live_view"
     cmake --build build/demo --parallel "$(nproc)" --target flow_monitor --target live_view >build/demo/build.log ||
         { cat build/demo/build.log >&2 && fail "The build failed."; }
